@@ -1,0 +1,626 @@
+#include <ballast/gguf.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include <ballast/cursor.hpp>
+#include <ballast/layout.hpp>
+#include <ballast/text.hpp>
+#include <ballast/warning_list.hpp>
+
+namespace ballast::gguf {
+namespace {
+
+constexpr std::uint32_t kMagic = 0x46554747;  // "GGUF", little-endian
+constexpr std::uint32_t kNewestVersion = 3;
+constexpr std::uint64_t kDefaultAlignment = 32;
+constexpr std::uint64_t kAlignmentUnit =
+    8;  // docs/gguf.md: "The alignment must be a multiple of 8"
+constexpr std::string_view kAlignmentKey = "general.alignment";
+constexpr std::uint64_t kLongestKey = 65535;  // docs/gguf.md
+constexpr std::uint64_t kLongestName = 64;    // docs/gguf.md; ggml itself wants one less, for a NUL
+constexpr std::uint32_t kUsualDimensions = 4;  // GGML_MAX_DIMS
+constexpr std::uint32_t kMaxDimensions = 8;
+constexpr std::uint64_t kLargestDimension = INT64_MAX;  // ggml holds dimensions in an int64_t
+
+// The fewest bytes that an entry (a key of one byte, a type, a value of one byte), a tensor (an
+// empty name, a rank of zero, a dtype, an offset) and a nested array (an element type, a count)
+// take: what a count is held against before it drives anything.
+constexpr std::uint64_t kSmallestEntry = 8 + 1 + 4 + 1;
+constexpr std::uint64_t kSmallestTensor = 8 + 4 + 4 + 8;
+constexpr std::uint64_t kSmallestArray = 4 + 8;
+constexpr std::uint64_t kSmallestString = 8;
+
+// Whether there is nothing to say about the characters of a name: all are ASCII and none is NUL.
+// May be false for one where that holds, never the other way round.
+bool is_plain(std::string_view name) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  constexpr std::uint64_t kHighs = 0x8080808080808080U;
+  std::uint64_t odd = 0;
+  const auto look_at = [&](std::size_t at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, name.data() + at, sizeof word);
+    odd |= (word | (word - kOnes)) & kHighs;  // a NUL borrows, and its high bit is set
+  };
+  if (name.size() < sizeof odd) {
+    return std::all_of(name.begin(), name.end(), [](char byte) { return byte > 0; });
+  }
+  for (std::size_t at = 0; at < name.size() - sizeof odd; at += sizeof odd) look_at(at);
+  look_at(name.size() - sizeof odd);
+  return odd == 0;
+}
+
+class Parser {
+ public:
+  Parser(const Input& input, const ParseOptions& options) noexcept
+      : input_(input), limits_(options.limits), cursor_(input) {}
+
+  Parsed run() {
+    parse_header();
+    parse_entries();
+    parse_tensors();
+    place_data();
+    if (cursor_.problem()) throw Error(*cursor_.problem());
+    if (cursor_.stopped()) return {std::nullopt, cursor_.needed()};
+    out_.warnings = std::move(warnings_).finish();
+    return {std::move(out_), 0};
+  }
+
+ private:
+  void parse_header();
+  void parse_version();
+  void parse_entries();
+  void parse_entry(std::uint64_t index);
+  Value parse_value(ValueType type, std::uint64_t start);
+  Value parse_array(std::uint32_t depth);
+  void parse_elements(ValueType type, std::uint64_t count, std::uint32_t depth);
+  void look_at_bools(std::span<const std::byte> bools, std::uint64_t start);
+  void take_alignment(const Value& value, std::uint64_t start);
+  void parse_tensors();
+  void parse_tensor(std::uint64_t index);
+  void look_at_name(std::string_view name, std::uint64_t start);
+  void parse_shape(Tensor& tensor);
+  void parse_dtype(Tensor& tensor);
+  void size_up(Tensor& tensor, std::uint64_t start);
+  void place_data();
+  [[nodiscard]] bool place_tensors();
+  void look_at_header_padding();
+  void check_data_order();
+  void find_end(std::uint64_t header_end);
+  void check_end();
+  void check_trailing();
+
+  [[nodiscard]] bool in_bounds(std::uint64_t count, std::uint64_t smallest, Problem problem);
+  void refuse(Errc code, const Tensor& tensor, std::uint64_t start, std::uint64_t expected = 0,
+              std::uint64_t actual = 0);
+  [[nodiscard]] std::uint64_t offset_of(std::string_view name) const noexcept;
+  std::pmr::monotonic_buffer_resource& arena();
+
+  const Input& input_;
+  const Limits& limits_;
+  Cursor cursor_;
+  Directory out_;
+  WarningList warnings_;
+  std::uint64_t tensor_count_ = 0;
+  std::uint64_t entry_count_ = 0;
+  std::uint64_t alignment_ = kDefaultAlignment;
+  std::string_view key_;          // of the entry being parsed
+  const Tensor* last_ = nullptr;  // the one whose data end last
+};
+
+// Whether `count` items of at least `smallest` bytes can be in the bytes that are left; else the
+// problem is reported.
+bool Parser::in_bounds(std::uint64_t count, std::uint64_t smallest, Problem problem) {
+  const std::uint64_t most = cursor_.left() / smallest;
+  if (count <= most) return true;
+  problem.code = Errc::count_too_large;
+  problem.expected = most;
+  problem.actual = count;
+  cursor_.fail(problem);
+  return false;
+}
+
+void Parser::parse_header() {
+  cursor_.about(SubjectKind::header, std::string_view());
+  if (cursor_.read<std::uint32_t>() != kMagic) {
+    return cursor_.fail({.code = Errc::unknown_format, .offset = 0});
+  }
+  parse_version();
+  tensor_count_ = cursor_.read<std::uint64_t>();
+  entry_count_ = cursor_.read<std::uint64_t>();
+  if (cursor_.stopped()) return;
+  if (tensor_count_ > limits_.max_tensors) {
+    return cursor_.fail({.code = Errc::too_many_tensors,
+                         .offset = 8,
+                         .expected = limits_.max_tensors,
+                         .actual = tensor_count_});
+  }
+  if (entry_count_ > limits_.max_entries) {
+    return cursor_.fail({.code = Errc::too_many_entries,
+                         .offset = 16,
+                         .expected = limits_.max_entries,
+                         .actual = entry_count_});
+  }
+  static_cast<void>(
+      in_bounds(tensor_count_, kSmallestTensor,
+                {.kind = SubjectKind::header, .offset = 8, .word = "tensors"}) &&
+      in_bounds(entry_count_, kSmallestEntry,
+                {.kind = SubjectKind::header, .offset = 16, .word = "metadata entries"}));
+}
+
+void Parser::parse_version() {
+  const auto version = cursor_.read<std::uint32_t>();
+  if (cursor_.stopped()) return;
+  if ((version & 0xFFFFU) == 0 && version != 0)
+    return cursor_.fail({.code = Errc::big_endian, .offset = 4});
+  if (version < 2 || version > kNewestVersion) {
+    return cursor_.fail({.code = Errc::unsupported_version,
+                         .offset = 4,
+                         .expected = kNewestVersion,
+                         .actual = version});
+  }
+  out_.format = Format::gguf;
+  out_.version = version;
+}
+
+void Parser::parse_entries() {
+  if (cursor_.stopped()) return;
+  out_.metadata.reserve(
+      std::min<std::uint64_t>(entry_count_, cursor_.available() / kSmallestEntry));
+  for (std::uint64_t i = 0; i < entry_count_ && !cursor_.stopped(); ++i) parse_entry(i);
+  if (cursor_.stopped()) return;
+  if (const auto repeated = out_.metadata.index()) {
+    const Entry& entry = out_.metadata.entries()[*repeated];
+    cursor_.fail({.code = Errc::duplicate_key,
+                  .kind = SubjectKind::key,
+                  .offset = entry.offset,
+                  .name = entry.key});
+  }
+}
+
+void Parser::parse_entry(std::uint64_t index) {
+  const std::uint64_t start = cursor_.offset();
+  cursor_.about(SubjectKind::key, index);
+  key_ = cursor_.string(limits_.max_string);
+  if (cursor_.stopped()) return;
+  cursor_.about(SubjectKind::key, key_);
+  const Problem about{.kind = SubjectKind::key, .offset = start, .name = key_};
+  if (key_.empty())
+    return cursor_.fail({.code = Errc::empty_key, .offset = start, .actual = index});
+  if (key_.size() > kLongestKey) {
+    warnings_.add(
+        {.code = Errc::long_key, .offset = start, .expected = kLongestKey, .actual = key_.size()});
+  }
+  if (!is_utf8(key_))
+    warnings_.add({.code = Errc::not_utf8, .kind = about.kind, .offset = start, .name = key_});
+
+  const std::uint64_t type_start = cursor_.offset();
+  const auto type = cursor_.read<std::uint32_t>();
+  if (type >= kValueTypeCount) {
+    return cursor_.fail({.code = Errc::bad_value_type,
+                         .kind = SubjectKind::key,
+                         .offset = type_start,
+                         .name = key_,
+                         .expected = kValueTypeCount - 1,
+                         .actual = type});
+  }
+  const Value value = parse_value(static_cast<ValueType>(type), cursor_.offset());
+  if (cursor_.stopped()) return;
+  if (key_ == kAlignmentKey) take_alignment(value, type_start);
+  out_.metadata.append({key_, value, start});
+}
+
+Value Parser::parse_value(ValueType type, std::uint64_t start) {
+  switch (type) {
+    case ValueType::string: {
+      const std::string_view text = cursor_.string(limits_.max_string);
+      if (!is_utf8(text)) {
+        warnings_.add(
+            {.code = Errc::not_utf8, .kind = SubjectKind::key, .offset = start, .name = key_});
+      }
+      return Value(text);
+    }
+    case ValueType::array:
+      return parse_array(1);
+    case ValueType::boolean:
+      look_at_bools(cursor_.take(1), start);
+      return {type, cursor_.stopped() ? 0 : std::to_integer<std::uint64_t>(input_.bytes[start])};
+    default:
+      break;
+  }
+  switch (encoded_size(type)) {
+    case 1:
+      return {type, cursor_.read<std::uint8_t>()};
+    case 2:
+      return {type, cursor_.read<std::uint16_t>()};
+    case 4:
+      return {type, cursor_.read<std::uint32_t>()};
+    default:
+      return {type, cursor_.read<std::uint64_t>()};
+  }
+}
+
+// Steps over an array. Its elements stay where they are until somebody asks for them.
+Value Parser::parse_array(std::uint32_t depth) {
+  const std::uint64_t start = cursor_.offset();
+  const auto type = cursor_.read<std::uint32_t>();
+  const auto count = cursor_.read<std::uint64_t>();
+  if (cursor_.stopped()) return {};
+  const Problem about{.kind = SubjectKind::key, .offset = start, .name = key_};
+  if (type >= kValueTypeCount) {
+    Problem problem = about;
+    problem.code = Errc::bad_value_type;
+    problem.expected = kValueTypeCount - 1;
+    problem.actual = type;
+    cursor_.fail(problem);
+    return {};
+  }
+  const auto element_type = static_cast<ValueType>(type);
+  const std::size_t size = encoded_size(element_type);
+  const std::uint64_t smallest = size != 0                           ? size
+                                 : element_type == ValueType::string ? kSmallestString
+                                                                     : kSmallestArray;
+  Problem count_problem = about;
+  count_problem.offset = start + 4;
+  count_problem.word = "elements";
+  if (!in_bounds(count, smallest, count_problem)) return {};
+
+  const std::uint64_t elements_start = cursor_.offset();
+  parse_elements(element_type, count, depth);
+  if (cursor_.stopped()) return {};
+  const auto length = static_cast<std::size_t>(cursor_.offset() - elements_start);
+  return Value(Array(element_type, count,
+                     input_.bytes.subspan(static_cast<std::size_t>(elements_start), length)));
+}
+
+void Parser::parse_elements(ValueType type, std::uint64_t count, std::uint32_t depth) {
+  if (type == ValueType::string) return cursor_.skip_strings(count, limits_.max_string);
+  const std::uint64_t start = cursor_.offset();
+  if (type != ValueType::array) {
+    const std::span<const std::byte> elements =
+        cursor_.take(count * encoded_size(type));  // in bounds, so no overflow
+    if (type == ValueType::boolean) look_at_bools(elements, start);
+    return;
+  }
+  const std::uint32_t deepest = std::min(limits_.max_array_depth, kMaxArrayDepth);
+  if (depth >= deepest) {
+    return cursor_.fail({.code = Errc::array_too_deep,
+                         .kind = SubjectKind::key,
+                         .offset = start,
+                         .name = key_,
+                         .expected = deepest});
+  }
+  if (depth == 1) {
+    warnings_.add(
+        {.code = Errc::nested_array, .kind = SubjectKind::key, .offset = start, .name = key_});
+  }
+  for (; count > 0 && !cursor_.stopped(); --count) static_cast<void>(parse_array(depth + 1));
+}
+
+void Parser::look_at_bools(std::span<const std::byte> bools, std::uint64_t start) {
+  std::byte all{0};
+  for (const std::byte value : bools) all |= value;
+  if (std::to_integer<unsigned>(all) <= 1) return;
+  const auto odd = std::find_if(bools.begin(), bools.end(),
+                                [](std::byte value) { return value > std::byte{1}; });
+  warnings_.add({.code = Errc::bad_bool,
+                 .kind = SubjectKind::key,
+                 .offset = start + static_cast<std::uint64_t>(odd - bools.begin()),
+                 .name = key_,
+                 .actual = std::to_integer<std::uint64_t>(*odd)});
+}
+
+void Parser::take_alignment(const Value& value, std::uint64_t start) {
+  const bool is_u32 = value.type() == ValueType::u32;
+  const std::uint64_t alignment = value.bits();
+  if (!is_u32 || !std::has_single_bit(alignment) || alignment > limits_.max_alignment) {
+    return cursor_.fail({.code = Errc::bad_alignment,
+                         .offset = is_u32 ? start + 4 : start,
+                         .expected = limits_.max_alignment,
+                         .actual = alignment,
+                         .word = name(value.type())});
+  }
+  if (alignment % kAlignmentUnit != 0) {
+    warnings_.add({.code = Errc::odd_alignment,
+                   .offset = start + 4,
+                   .expected = kAlignmentUnit,
+                   .actual = alignment});
+  }
+  alignment_ = alignment;
+}
+
+void Parser::parse_tensors() {
+  if (cursor_.stopped()) return;
+  out_.alignment = alignment_;
+  out_.tensors.reserve(
+      std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor));
+  for (std::uint64_t i = 0; i < tensor_count_ && !cursor_.stopped(); ++i) parse_tensor(i);
+  if (cursor_.stopped()) return;
+  if (const auto repeated =
+          out_.tensor_index.build({std::span<const Tensor>(out_.tensors), &Tensor::name})) {
+    const Tensor& tensor = out_.tensors[*repeated];
+    refuse(Errc::duplicate_tensor, tensor, offset_of(tensor.name));
+  }
+}
+
+void Parser::parse_tensor(std::uint64_t index) {
+  const std::uint64_t start = cursor_.offset();
+  cursor_.about(SubjectKind::tensor, index);
+  Tensor& tensor = out_.tensors.emplace_back();
+  tensor.name = cursor_.string(limits_.max_string);
+  if (cursor_.stopped()) return;
+  cursor_.about(SubjectKind::tensor, tensor.name);
+  look_at_name(tensor.name, start);
+  const std::uint64_t shape_start = cursor_.offset();
+  parse_shape(tensor);
+  parse_dtype(tensor);
+  const std::uint64_t offset_start = cursor_.offset();
+  tensor.offset = cursor_.read<std::uint64_t>();
+  if (cursor_.stopped()) return;
+  size_up(tensor, shape_start);
+  if ((tensor.offset & (alignment_ - 1)) == 0) return;
+  refuse(Errc::misaligned_offset, tensor, offset_start, alignment_, tensor.offset);
+}
+
+void Parser::refuse(Errc code, const Tensor& tensor, std::uint64_t start, std::uint64_t expected,
+                    std::uint64_t actual) {
+  cursor_.fail({.code = code,
+                .kind = SubjectKind::tensor,
+                .offset = start,
+                .name = tensor.name,
+                .expected = expected,
+                .actual = actual});
+}
+
+void Parser::look_at_name(std::string_view name, std::uint64_t start) {
+  if (name.size() < kLongestName && !name.empty() && is_plain(name)) return;
+  Problem problem{.kind = SubjectKind::tensor,
+                  .offset = start,
+                  .name = name,
+                  .expected = kLongestName,
+                  .actual = name.size()};
+  const auto warn = [&](Errc code) {
+    problem.code = code;
+    warnings_.add(problem);
+  };
+  if (name.size() > kLongestName) {
+    problem.code = Errc::name_too_long;
+    return cursor_.fail(problem);
+  }
+  if (!is_utf8(name)) warn(Errc::not_utf8);
+  if (name.find('\0') != std::string_view::npos) warn(Errc::nul_in_name);
+  if (name.empty()) warn(Errc::empty_name);
+  if (name.size() < kLongestName) return;
+  problem.expected = kLongestName - 1;
+  warn(Errc::long_name);
+}
+
+void Parser::parse_shape(Tensor& tensor) {
+  const std::uint64_t start = cursor_.offset();
+  const auto rank = cursor_.read<std::uint32_t>();
+  if (rank > kMaxDimensions)
+    return refuse(Errc::too_many_dimensions, tensor, start, kMaxDimensions, rank);
+  std::array<std::uint64_t, kMaxDimensions> dims;
+  for (std::uint32_t i = 0; i < rank; ++i) dims[i] = cursor_.read<std::uint64_t>();
+  if (rank <= kUsualDimensions) {
+    tensor.shape = Shape({dims.data(), rank});
+    return;
+  }
+  warnings_.add({.code = Errc::many_dimensions,
+                 .kind = SubjectKind::tensor,
+                 .offset = start,
+                 .name = tensor.name,
+                 .expected = kUsualDimensions,
+                 .actual = rank});
+  auto* far = static_cast<std::uint64_t*>(
+      arena().allocate(rank * sizeof(std::uint64_t), alignof(std::uint64_t)));
+  std::copy_n(dims.data(), rank, far);
+  tensor.shape = Shape({far, rank});
+}
+
+void Parser::parse_dtype(Tensor& tensor) {
+  const std::uint64_t start = cursor_.offset();
+  const auto id = cursor_.read<std::uint32_t>();
+  if (cursor_.stopped()) return;
+  tensor.dtype = dtype_from_gguf(id);
+  tensor.dtype_name = name(tensor.dtype);
+  if (info(tensor.dtype).has_size()) return;
+  if (tensor.dtype == DType::unknown) {
+    std::string text("unknown(");
+    text.append(std::to_string(id)).append(")");
+    auto* far = static_cast<char*>(arena().allocate(text.size(), 1));
+    std::copy(text.begin(), text.end(), far);
+    tensor.dtype_name = {far, text.size()};
+  }
+  warnings_.add({.code = Errc::unknown_dtype,
+                 .kind = SubjectKind::tensor,
+                 .offset = start,
+                 .name = tensor.name,
+                 .word = tensor.dtype_name});
+}
+
+// Elements and bytes of a tensor, all products checked; `start` is where its rank and dimensions
+// stand.
+void Parser::size_up(Tensor& tensor, std::uint64_t start) {
+  std::uint64_t elements = 1;
+  for (const std::uint64_t dim : tensor.shape) {
+    if (dim > kLargestDimension || !multiply(elements, dim, elements)) {
+      return refuse(Errc::size_overflow, tensor, start);
+    }
+  }
+  const DTypeInfo& type = info(tensor.dtype);
+  if (!type.has_size()) return;
+  const std::uint64_t row = tensor.shape.empty() ? 1 : tensor.shape[0];
+  if (row % type.block_elements != 0) {
+    return refuse(Errc::partial_block, tensor, start, type.block_elements, row);
+  }
+  std::uint64_t nbytes = 0;
+  if (!multiply(elements / type.block_elements, type.block_bytes, nbytes)) {
+    return refuse(Errc::size_overflow, tensor, start);
+  }
+  tensor.nbytes = nbytes;
+}
+
+// From offsets in the data to offsets in the file, once it is known where the data begin.
+void Parser::place_data() {
+  if (cursor_.stopped()) return;
+  const std::uint64_t header_end = cursor_.offset();
+  out_.data_offset = header_end;
+  if (!out_.tensors.empty()) {
+    static_cast<void>(round_up(header_end, alignment_, out_.data_offset));  // both far below 2^64
+    look_at_header_padding();
+    if (cursor_.stopped()) return;
+  }
+  if (!place_tensors()) check_data_order();
+  if (cursor_.stopped()) return;
+  find_end(header_end);
+  if (input_.total) check_end();
+  if (input_.total && !cursor_.stopped()) check_trailing();
+}
+
+// True where the tensors follow each other in the order of the file, without holes, as every known
+// writer lays them: then there is nothing more to check.
+bool Parser::place_tensors() {
+  std::uint64_t next = out_.data_offset;
+  bool in_sequence = true;
+  for (Tensor& tensor : out_.tensors) {
+    std::uint64_t end = 0;
+    if (!add(tensor.offset, out_.data_offset, tensor.offset) ||
+        !add(tensor.offset, tensor.nbytes.value_or(0), end) || !round_up(end, alignment_, end)) {
+      refuse(Errc::size_overflow, tensor, offset_of(tensor.name));
+      return true;
+    }
+    in_sequence &= tensor.offset == next && tensor.nbytes.has_value();
+    next = end;
+    if (tensor.nbytes != 0U) last_ = &tensor;
+  }
+  return in_sequence;
+}
+
+// Takes the padding between the header and the data, or what the file has of it.
+void Parser::look_at_header_padding() {
+  const std::uint64_t start = cursor_.offset();
+  const std::span<const std::byte> padding =
+      cursor_.take(std::min(out_.data_offset - start, cursor_.left()));
+  const auto odd = std::find_if(padding.begin(), padding.end(),
+                                [](std::byte byte) { return byte != std::byte{0}; });
+  if (odd == padding.end()) return;
+  warnings_.add({.code = Errc::nonzero_padding,
+                 .kind = SubjectKind::tensor,
+                 .offset = start + static_cast<std::uint64_t>(odd - padding.begin()),
+                 .name = out_.tensors.front().name});
+}
+
+void Parser::check_data_order() {
+  for (std::size_t i = 1; i < out_.tensors.size(); ++i) {
+    const Tensor& tensor = out_.tensors[i];
+    if (tensor.offset >= out_.tensors[i - 1].offset) continue;
+    warnings_.add({.code = Errc::out_of_order,
+                   .kind = SubjectKind::tensor,
+                   .offset = offset_of(tensor.name),
+                   .name = tensor.name});
+  }
+  const DataOrder order(out_.tensors);
+  std::uint64_t end = out_.data_offset;  // of what came before
+  bool end_known = true;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const Tensor& tensor = order[i];
+    if (tensor.nbytes == 0U) continue;  // overlaps nothing and leaves no hole
+    if (tensor.offset < end)
+      return refuse(Errc::overlap, tensor, offset_of(tensor.name), end, tensor.offset);
+    static_cast<void>(round_up(end, alignment_, end));  // checked when the tensor was placed
+    if (tensor.offset > end && end_known) {
+      warnings_.add({.code = Errc::hole,
+                     .kind = SubjectKind::tensor,
+                     .offset = end,
+                     .name = tensor.name,
+                     .expected = end,
+                     .actual = tensor.offset});
+    }
+    end = tensor.offset + tensor.nbytes.value_or(0);
+    end_known = tensor.nbytes.has_value();
+    last_ = &tensor;
+  }
+}
+
+void Parser::find_end(std::uint64_t header_end) {
+  if (last_ == nullptr) {
+    out_.data_end = header_end;  // nothing but empty tensors, or none: the file may end with its
+                                 // header, padded or not
+  } else if (last_->nbytes) {
+    out_.data_end = last_->offset + *last_->nbytes;
+  } else {
+    out_.data_end = out_.padded_end = input_.total;
+    return;
+  }
+  std::uint64_t padded = 0;
+  static_cast<void>(round_up(*out_.data_end, alignment_, padded));
+  out_.padded_end = padded;
+}
+
+// Every tensor lies inside the file. Where the file is too short, the last one says by how much.
+void Parser::check_end() {
+  const std::uint64_t total = *input_.total;
+  const auto check = [&](const Tensor& tensor, std::uint64_t limit) {
+    const std::uint64_t end = tensor.offset + tensor.nbytes.value_or(0);
+    if (end > limit) refuse(Errc::outside_file, tensor, total, end, total);
+  };
+  if (last_ != nullptr) check(*last_, total);
+  // A file may do without the last padding, but one that has a part of it was cut.
+  if (last_ != nullptr && total > *out_.data_end && total < *out_.padded_end) {
+    refuse(Errc::partial_padding, *last_, total, *out_.padded_end, total);
+  }
+  const std::uint64_t data_total =
+      std::max(total, out_.data_offset);  // empty tensors may follow an unpadded header
+  for (const Tensor& tensor : out_.tensors) {
+    if (tensor.nbytes == 0U) check(tensor, data_total);
+  }
+}
+
+void Parser::check_trailing() {
+  const std::uint64_t total = *input_.total;
+  if (total <= *out_.padded_end) return;
+  Problem problem{.offset = out_.padded_end, .expected = out_.padded_end, .actual = total};
+  for (const std::uint64_t end : {*out_.data_end, *out_.padded_end}) {
+    if (end >= input_.bytes.size() || !matches(input_.bytes.subspan(static_cast<std::size_t>(end))))
+      continue;
+    problem.code = Errc::glued_files;
+    problem.offset = problem.expected = end;
+    return cursor_.fail(problem);
+  }
+  problem.code = Errc::trailing_bytes;
+  if (total - *out_.padded_end > limits_.max_trailing) return cursor_.fail(problem);
+  warnings_.add(problem);
+}
+
+// Where the tensor of that name is described: its name is a view into the file, behind a length of
+// eight bytes.
+std::uint64_t Parser::offset_of(std::string_view name) const noexcept {
+  return static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(name.data()) -
+                                    input_.bytes.data()) -
+         8;
+}
+
+std::pmr::monotonic_buffer_resource& Parser::arena() {
+  if (!out_.arena) out_.arena = std::make_unique<std::pmr::monotonic_buffer_resource>();
+  return *out_.arena;
+}
+
+}  // namespace
+
+bool matches(std::span<const std::byte> bytes) noexcept {
+  std::uint32_t magic = 0;
+  if (bytes.size() < sizeof magic) return false;
+  std::memcpy(&magic, bytes.data(), sizeof magic);
+  return magic == kMagic;
+}
+
+Parsed parse(const Input& input, const ParseOptions& options) {
+  return Parser(input, options).run();
+}
+
+}  // namespace ballast::gguf

@@ -1,0 +1,74 @@
+// Loader: bytes that come piece by piece, from a network, a pipe or JavaScript, into one ModelData.
+//
+//     ballast::Loader loader({.total = content_length});
+//     while (more) {
+//       std::span<std::byte> room = loader.prepare(chunk.size());      // where the next bytes go
+//       loader.commit(receive(room));                                  // how many were put there
+//     }
+//     auto model = ballast::Model::from_data(loader.finish());
+//
+// Each byte is put where it stays: the first few go to a small buffer until the directory in it can
+// be read, which says how large the model is and where its data begin. Then one vector is
+// allocated, of exactly that size, placed so that the data of the tensors begin at a multiple of
+// 64, and the rest lands in it. A vector that grows would take three times the memory of the model,
+// and a WebAssembly heap never gives that back.
+//
+// Bytes that are no model are refused as soon as that is seen, not when all of them have come.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include <ballast/config.hpp>
+#include <ballast/model_data.hpp>
+
+namespace ballast {
+
+/// What is known beforehand, and what is allowed.
+struct LoaderOptions {
+  /// Bytes that will come, where somebody knows it. The size of a compressed or otherwise encoded
+  /// transfer is not that.
+  std::optional<std::uint64_t> total{};
+  /// The most bytes that may be allocated for the model, else Errc::too_large before they are; by
+  /// default what the process can have.
+  std::optional<std::uint64_t> max_bytes{};
+  /// Whether bytes that are no model are refused. Where they are not, they are collected, in pieces
+  /// if their number is not known.
+  bool require_model = true;
+  ParseOptions parse{};
+};
+
+class BALLAST_API Loader {
+ public:
+  explicit Loader(const LoaderOptions& options = {});
+  Loader(Loader&&) noexcept;
+  Loader& operator=(Loader&&) noexcept;
+  ~Loader();
+
+  /// Where the next bytes go: room for up to `want` of them, at least one if `want` is not 0. Valid
+  /// until the next call. Throws Error (out_of_memory, too_large).
+  [[nodiscard]] std::span<std::byte> prepare(std::size_t want);
+  /// The first `count` bytes of what prepare() gave are there now. Throws Error as soon as the
+  /// bytes cannot become a model; then, and after cancel(), only the destructor may be called.
+  void commit(std::size_t count);
+  /// Both, for bytes that lie elsewhere: copies them.
+  void push(std::span<const std::byte> bytes);
+  /// All bytes have come. Throws Error where some are missing.
+  [[nodiscard]] ModelData finish();
+  /// Frees what was loaded so far.
+  void cancel() noexcept;
+
+  /// Bytes that have come, and how many there will be where that is known by now.
+  [[nodiscard]] Progress progress() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ballast

@@ -1,0 +1,363 @@
+#include <ballast/model.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include <ballast/format.hpp>
+#include <ballast/layout.hpp>
+#include <ballast/shards.hpp>
+#include <ballast/text.hpp>
+#include <ballast/warning_list.hpp>
+
+namespace ballast {
+
+struct Model::State {
+  std::vector<Shard> shards;
+  ModelData index_data;  // of an index.json, whose strings are views
+  std::vector<std::unique_ptr<std::pmr::monotonic_buffer_resource>> arenas;
+  Format format = Format::gguf;
+  std::optional<std::uint32_t> version;
+  std::optional<std::uint64_t> alignment;
+  Metadata metadata;
+  std::vector<Tensor> tensors;
+  NameIndex tensor_index;
+  std::vector<Warning> warnings;
+  bool sharded = false;
+};
+
+namespace {
+
+using Shard = Model::Shard;
+namespace fs = std::filesystem;
+
+Directory parse_shard(const Shard& shard, const ParseOptions& options) {
+  try {
+    const Input input{shard.data.bytes(), shard.data.file_size()};
+    return std::move(*parse(input, options).directory);
+  } catch (const Error& error) {
+    throw error.with_path(shard.data.path().empty() ? shard.file : shard.data.path().string());
+  }
+}
+
+// The path of a shard in errors: as it was opened, or at least its name.
+std::string shown_path(const Shard& shard) {
+  return shard.data.path().empty() ? shard.file : shard.data.path().string();
+}
+
+Shard open_shard(const fs::path& path, const OpenOptions& options) {
+  return {path.filename().string(), ModelData::open(path, options), 0};
+}
+
+// A file beside the one that was opened; one that is not there is a missing shard rather than just
+// a missing file.
+Shard open_sibling(const fs::path& opened, const std::string& name, const OpenOptions& options) {
+  try {
+    return open_shard(opened.parent_path() / name, options);
+  } catch (const Error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = name},
+                opened.string());
+  }
+}
+
+// A range inside a bigger file is that of the file which was named; its siblings are whole files.
+OpenOptions for_siblings(OpenOptions options) {
+  options.offset = 0;
+  options.length.reset();
+  return options;
+}
+
+void check_split(const Shard& shard, const Split& split, const Split& first,
+                 std::uint64_t position) {
+  const auto require = [&](std::string_view key, std::uint64_t actual, std::uint64_t expected) {
+    if (actual == expected) return;
+    throw Error({.code = Errc::wrong_shard, .expected = expected, .actual = actual, .word = key},
+                shown_path(shard));
+  };
+  require("split.count", split.count, first.count);
+  require("split.no", split.number, position);
+  require("split.tensors.count", split.tensor_total.value_or(0), first.tensor_total.value_or(0));
+}
+
+// Whether these files are all there is, and each is what it must be.
+void check_set(std::span<const Shard> shards, std::span<const Directory> directories) {
+  for (std::size_t i = 1; i < directories.size(); ++i) {
+    if (directories[i].format != directories[0].format) {
+      throw Error({.code = Errc::mixed_formats}, shown_path(shards[i]));
+    }
+  }
+  if (directories[0].format != Format::gguf) return;
+  const Split first = split_of(directories[0].metadata);
+  if (first.number != 0) {
+    throw Error(
+        {.code = Errc::not_first_shard, .expected = first.count, .actual = first.number + 1},
+        shown_path(shards[0]));
+  }
+  if (std::max<std::uint64_t>(first.count, 1) != shards.size()) {
+    throw Error({.code = Errc::incomplete_set, .expected = first.count, .actual = shards.size()},
+                shown_path(shards[0]));
+  }
+  std::uint64_t tensors = 0;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    if (shards.size() > 1) check_split(shards[i], split_of(directories[i].metadata), first, i);
+    tensors += directories[i].tensors.size();
+  }
+  if (shards.size() > 1 && first.tensor_total.value_or(tensors) != tensors) {
+    throw Error(
+        {.code = Errc::wrong_tensor_total, .expected = first.tensor_total, .actual = tensors},
+        shown_path(shards[0]));
+  }
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+// Turns files and their directories into one model. Directories hold views of the files' bytes,
+// which stay where they are when their owners move.
+struct ModelBuilder {
+  std::unique_ptr<Model::State> state = std::make_unique<Model::State>();
+  WarningList set_warnings;  // about the set rather than about one of its files
+
+  // A model of one file takes its directory as it is.
+  void take_only(Shard shard, Directory directory) {
+    take_head(directory);
+    shard.data_offset = directory.data_offset;
+    state->tensors = std::move(directory.tensors);
+    state->tensor_index = std::move(directory.tensor_index);
+    state->warnings = std::move(directory.warnings);
+    state->arenas.push_back(std::move(directory.arena));
+    state->shards.push_back(std::move(shard));
+  }
+
+  void take_head(Directory& directory) {
+    state->format = directory.format;
+    state->version = directory.version;
+    state->alignment = directory.alignment;
+    state->metadata = std::move(directory.metadata);
+  }
+
+  // One more file of a set; of an index, only the tensors that it places there or does not know.
+  void append(Shard shard, Directory directory, const ShardIndex* index) {
+    const auto position = static_cast<std::uint32_t>(state->shards.size());
+    for (Tensor& tensor : directory.tensors) {
+      const ShardIndex::Entry* entry = index != nullptr ? index->find(tensor.name) : nullptr;
+      const bool placed_here = entry != nullptr && entry->file == shard.file;
+      if (index != nullptr && !placed_here) {
+        set_warnings.add(
+            {.code = Errc::not_in_index, .kind = SubjectKind::tensor, .name = tensor.name});
+      }
+      if (entry != nullptr && !placed_here) continue;
+      tensor.shard = position;
+      state->tensors.push_back(tensor);
+    }
+    for (Warning& warning : directory.warnings) {
+      warning.message = printable(shard.file) + ": " + warning.message;
+      state->warnings.push_back(std::move(warning));
+    }
+    shard.data_offset = directory.data_offset;
+    state->arenas.push_back(std::move(directory.arena));
+    state->shards.push_back(std::move(shard));
+  }
+
+  void index_tensors() {
+    const std::span<const Tensor> tensors = state->tensors;
+    if (const auto repeated = state->tensor_index.build({tensors, &Tensor::name})) {
+      const Tensor& tensor = tensors[*repeated];
+      throw Error(
+          {.code = Errc::duplicate_tensor, .kind = SubjectKind::tensor, .name = tensor.name},
+          shown_path(state->shards[tensor.shard]));
+    }
+  }
+
+  // Every tensor of the index must be in the shard that it names.
+  void check_index(const ShardIndex& index, const std::string& path) const {
+    for (const ShardIndex::Entry& entry : index.weights) {
+      const std::span<const Tensor> tensors = state->tensors;
+      if (state->tensor_index.find({tensors, &Tensor::name}, entry.tensor)) continue;
+      throw Error({.code = Errc::tensor_not_in_shard,
+                   .kind = SubjectKind::tensor,
+                   .offset = entry.offset,
+                   .name = entry.tensor,
+                   .word = entry.file},
+                  path);
+    }
+  }
+
+  Model finish() && {
+    for (Warning& warning : std::move(set_warnings).finish())
+      state->warnings.push_back(std::move(warning));
+    return Model(std::move(state));
+  }
+
+  static Model from_one(Shard shard, Directory directory) {
+    ModelBuilder builder;
+    builder.take_only(std::move(shard), std::move(directory));
+    return std::move(builder).finish();
+  }
+
+  static Model from_set(std::vector<Shard> shards, std::vector<Directory> directories) {
+    check_set(shards, directories);
+    if (shards.size() == 1) return from_one(std::move(shards[0]), std::move(directories[0]));
+    ModelBuilder builder;
+    builder.state->sharded = true;
+    builder.take_head(directories[0]);
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      builder.append(std::move(shards[i]), std::move(directories[i]), nullptr);
+    }
+    builder.index_tensors();
+    return std::move(builder).finish();
+  }
+
+  static Model from_index(const fs::path& path, ModelData data, const OpenOptions& options) {
+    ShardIndex index;
+    try {
+      index = parse_index(data.bytes(), options.parse.limits);
+    } catch (const Error& error) {
+      throw error.with_path(path.string());
+    }
+    ModelBuilder builder;
+    builder.state->sharded = true;
+    for (const std::string& file : index.files) {
+      Shard shard = open_sibling(path, file, for_siblings(options));
+      Directory directory = parse_shard(shard, options.parse);
+      if (directory.format != Format::safetensors)
+        throw Error({.code = Errc::mixed_formats}, shown_path(shard));
+      builder.append(std::move(shard), std::move(directory), &index);
+    }
+    builder.index_tensors();
+    builder.check_index(index, path.string());
+    builder.state->format = Format::safetensors;
+    builder.state->metadata = std::move(index.metadata);
+    builder.state->arenas.push_back(std::move(index.arena));
+    builder.state->index_data = std::move(data);
+    return std::move(builder).finish();
+  }
+
+  // The first shard of a split GGUF, whose siblings are found by its name.
+  static Model from_first(const fs::path& path, Shard first, Directory directory,
+                          const OpenOptions& options) {
+    const Split split = split_of(directory.metadata);
+    const std::vector<std::string> names = split_names(first.file, split.count);
+    if (names.empty()) {
+      throw Error({.code = Errc::shard_name_mismatch, .expected = split.count}, path.string());
+    }
+    std::vector<Shard> shards;
+    std::vector<Directory> directories;
+    shards.push_back(std::move(first));
+    directories.push_back(std::move(directory));
+    for (std::size_t i = 1; i < names.size(); ++i) {
+      shards.push_back(open_sibling(path, names[i], for_siblings(options)));
+      directories.push_back(parse_shard(shards.back(), options.parse));
+    }
+    return from_set(std::move(shards), std::move(directories));
+  }
+};
+
+Model Model::open(const fs::path& path, const OpenOptions& options) {
+  Shard shard = open_shard(path, options);
+  if (is_json(shard.data.bytes()))
+    return ModelBuilder::from_index(path, std::move(shard.data), options);
+  Directory directory = parse_shard(shard, options.parse);
+  if (directory.format == Format::gguf) {
+    const Split split = split_of(directory.metadata);
+    if (split.count > 1 && split.number == 0) {
+      return ModelBuilder::from_first(path, std::move(shard), std::move(directory), options);
+    }
+  }
+  std::vector<Shard> shards;
+  std::vector<Directory> directories;
+  shards.push_back(std::move(shard));
+  directories.push_back(std::move(directory));
+  return ModelBuilder::from_set(std::move(shards), std::move(directories));
+}
+
+Model Model::open_shards(std::span<const fs::path> paths, const OpenOptions& options) {
+  std::vector<Shard> shards;
+  for (const fs::path& path : paths) shards.push_back(open_shard(path, for_siblings(options)));
+  return from_shards(std::move(shards), options.parse);
+}
+
+Model Model::from_data(ModelData data, const ParseOptions& parsing) {
+  std::vector<Shard> shards(1);
+  shards[0].file = data.path().filename().string();
+  shards[0].data = std::move(data);
+  return from_shards(std::move(shards), parsing);
+}
+
+Model Model::from_shards(std::vector<Shard> shards, const ParseOptions& parsing) {
+  if (shards.empty()) throw Error(Problem{.code = Errc::empty_file});
+  std::vector<Directory> directories;
+  for (const Shard& shard : shards) directories.push_back(parse_shard(shard, parsing));
+  return ModelBuilder::from_set(std::move(shards), std::move(directories));
+}
+
+Format Model::format() const noexcept { return state_->format; }
+std::optional<std::uint32_t> Model::version() const noexcept { return state_->version; }
+std::optional<std::uint64_t> Model::alignment() const noexcept { return state_->alignment; }
+const Metadata& Model::metadata() const& noexcept { return state_->metadata; }
+std::span<const Tensor> Model::tensors() const& noexcept { return state_->tensors; }
+bool Model::is_sharded() const noexcept { return state_->sharded; }
+std::span<const Shard> Model::shards() const& noexcept { return state_->shards; }
+std::span<const Warning> Model::warnings() const& noexcept { return state_->warnings; }
+
+const Tensor* Model::find(std::string_view name) const& noexcept {
+  const auto position = state_->tensor_index.find({tensors(), &Tensor::name}, name);
+  return position ? &state_->tensors[*position] : nullptr;
+}
+
+const Tensor& Model::at(std::string_view name) const& {
+  if (const Tensor* tensor = find(name)) return *tensor;
+  throw Error({.code = Errc::no_such_tensor, .kind = SubjectKind::tensor, .name = name},
+              shown_path(state_->shards[0]));
+}
+
+std::span<const std::byte> Model::bytes(const Tensor& tensor) const& {
+  const Shard& shard = state_->shards[tensor.shard];
+  if (!tensor.nbytes) {
+    throw Error({.code = Errc::unknown_dtype,
+                 .kind = SubjectKind::tensor,
+                 .name = tensor.name,
+                 .word = tensor.dtype_name},
+                shown_path(shard));
+  }
+  if (*tensor.nbytes == 0) return {};  // may lie behind the end of a file without its last padding
+  return shard.data.bytes().subspan(static_cast<std::size_t>(tensor.offset),
+                                    static_cast<std::size_t>(*tensor.nbytes));
+}
+
+std::size_t Model::alignment_of(const Tensor& tensor) const {
+  constexpr std::uintptr_t kMost = 4096;
+  return std::size_t{1} << std::countr_zero(reinterpret_cast<std::uintptr_t>(bytes(tensor).data()) |
+                                            kMost);
+}
+
+std::span<const std::byte> Model::typed_bytes(const Tensor& tensor, std::size_t size) const {
+  const DTypeInfo& type = info(tensor.dtype);
+  if (type.block_elements == 1 && type.block_bytes == size) return bytes(tensor);
+  throw Error({.code = Errc::wrong_type,
+               .kind = SubjectKind::tensor,
+               .name = tensor.name,
+               .word = tensor.dtype_name},
+              shown_path(state_->shards[tensor.shard]));
+}
+
+std::uint64_t Model::parameter_count() const noexcept {
+  std::uint64_t count = 0;
+  for (const Tensor& tensor : state_->tensors) {
+    if (!add(count, tensor.elements(), count)) return UINT64_MAX;
+  }
+  return count;
+}
+
+std::uint64_t Model::file_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const Shard& shard : state_->shards) bytes += shard.data.file_size();
+  return bytes;
+}
+
+}  // namespace ballast

@@ -1,0 +1,207 @@
+// ModelData: the bytes of one file, mapped or on the heap, and nothing about what they mean.
+//
+//     auto data = ballast::ModelData::open("model.gguf");   // mapped where possible, else read
+//     data.advise_sequential();                             // before a linear scan
+//     upload(data.bytes());                                 // to a GPU
+//     data.release_cpu_pages();                             // gives back the memory, not the bytes
+//
+// A mapping is shared and read-only, and it shows the file, not a copy of it:
+//   * A file that is replaced by rename, as careful writers do, stays as it was opened.
+//   * A file that is overwritten in place changes under the mapping. `unchanged()` tells.
+//   * A file that is truncated loses its pages, and touching one of them raises SIGBUS (Vahalia,
+//     UNIX Internals, 1996, 14.4). `intact()` asks first, without the signal. Where files come and
+//     go, use `read`.
+//
+// Ownership: move-only. A moved-from ModelData is empty. Views of `bytes()` stay valid when the
+// object is moved, and die with it.
+// Threads: all const functions may be called from any number of threads at the same time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <system_error>
+#include <vector>
+#include <version>
+#ifdef __cpp_lib_jthread  // libc++ has std::stop_token only as an experiment
+#include <stop_token>
+#endif
+
+#include <ballast/config.hpp>
+#include <ballast/directory.hpp>
+
+namespace ballast {
+
+/// What the system is told about a range of pages. Where it matters: a cold file on a slow disk,
+/// and memory pressure.
+enum class Advice : std::uint8_t {
+  /// Read ahead generously, drop pages behind (MADV_SEQUENTIAL).
+  sequential,
+  /// No read-ahead: up to 50 times slower on cold data that is then read in order (MADV_RANDOM).
+  random,
+  /// Begin to read all of it in the background (MADV_WILLNEED). Returns before it is there, but
+  /// after some 0.2 s for each GiB that is not cached: Linux takes such requests in small pieces.
+  will_need,
+  /// Read now, map the pages, and return when it is done; answers EFAULT where the file is
+  /// truncated instead of raising SIGBUS (MADV_POPULATE_READ, Linux 5.14).
+  populate_read,
+  /// The first to go under memory pressure (MADV_COLD, Linux 5.4).
+  cold,
+  /// Reclaim now (MADV_PAGEOUT, Linux 5.4).
+  page_out,
+  /// Use huge pages where the file system can (MADV_HUGEPAGE).
+  huge_page,
+};
+
+/// The answer to an advice.
+class Advised {
+ public:
+  enum class Outcome : std::uint8_t { applied, unsupported, failed };
+
+  // NOLINTNEXTLINE(*-explicit-*): an answer is its outcome
+  constexpr Advised(Outcome outcome, int native_error = 0) noexcept
+      : outcome_(outcome), native_error_(native_error) {}
+
+  [[nodiscard]] constexpr Outcome outcome() const noexcept { return outcome_; }
+  [[nodiscard]] constexpr bool applied() const noexcept { return outcome_ == Outcome::applied; }
+  /// Heap data, a system without such a call, or a kernel that does not know this advice: nothing
+  /// was done.
+  [[nodiscard]] constexpr bool unsupported() const noexcept {
+    return outcome_ == Outcome::unsupported;
+  }
+  [[nodiscard]] constexpr bool failed() const noexcept { return outcome_ == Outcome::failed; }
+  /// The system's reason where it failed; no error otherwise.
+  [[nodiscard]] std::error_code error() const noexcept {
+    return {native_error_, std::system_category()};
+  }
+
+ private:
+  Outcome outcome_;
+  int native_error_;
+};
+
+/// Whether giving pages back also drops the system's copy of the file.
+enum class PageCache : std::uint8_t {
+  keep,  ///< resident memory drops; touching the bytes again costs page faults, no disk
+  drop,  ///< the page cache lets go too: touching the bytes again reads the disk
+};
+
+/// Where the bytes are to be.
+enum class Backend : std::uint8_t {
+  automatic,  ///< mapped where that is possible, else on the heap
+  map,        ///< mapped, or an error
+  heap,       ///< in one vector
+};
+
+/// How far a load is.
+struct Progress {
+  std::uint64_t done = 0;                ///< bytes in memory by now
+  std::optional<std::uint64_t> total{};  ///< bytes in all, where that is known
+};
+
+/// Everything that can be said about opening one file.
+struct OpenOptions {
+  Backend backend = Backend::automatic;
+  /// A model inside a bigger file (an archive stored without compression, an APK): its first byte,
+  /// of any alignment, and its length; by default to the end of the file.
+  std::uint64_t offset = 0;
+  std::optional<std::uint64_t> length{};
+  /// Called every few MiB while bytes are read, from the calling thread, and a last time when all
+  /// are there. What it throws ends the load and passes through. Mapping reads nothing, and does
+  /// not call.
+  std::function<void(const Progress&)> progress{};
+  /// Asked as often; true ends the load with Errc::cancelled. A read that waits for the other end
+  /// of a pipe goes on waiting.
+  std::function<bool()> cancelled{};
+#ifdef __cpp_lib_jthread
+  /// The same for code that has a stop token.
+  std::stop_token stop{};
+#endif
+  /// The most bytes that may be put on the heap, else Errc::too_large before they are allocated; by
+  /// default what the process can have (physical memory and its limits).
+  std::optional<std::uint64_t> max_bytes{};
+  /// Limits of the parsers, and how lenient they are.
+  ParseOptions parse{};
+};
+
+class BALLAST_API ModelData {
+ public:
+  /// The file, mapped if it can be, else read: an empty file, a pipe, and files that report no size
+  /// but have bytes (/proc) come to the heap. Opening a FIFO waits for its writer. Throws Error.
+  [[nodiscard]] static ModelData open(const std::filesystem::path& path,
+                                      const OpenOptions& options = {});
+#if BALLAST_HAS_MMAP
+  /// The file, mapped, or an Error. Empty files are fine. Not declared where the build has no mmap.
+  [[nodiscard]] static ModelData open_mmap(const std::filesystem::path& path);
+#endif
+  /// The file, in one vector of exactly its size that is filled once: no zeroing first, no growing,
+  /// and huge pages where the system has them. Where the file is a model, the data of its tensors
+  /// begin at an address that is a multiple of 64. A large file is read by up to four threads,
+  /// which end before this does. A file of unknown size, such as a pipe, is collected in pieces
+  /// first, and takes some 16 MiB more than its size while it is loaded. Throws Error; a cancelled
+  /// or failed read leaves nothing behind.
+  [[nodiscard]] static ModelData read(const std::filesystem::path& path,
+                                      const OpenOptions& options = {});
+  /// The same from a file that is already open. `descriptor` stays the caller's; it is duplicated,
+  /// and its position is neither used nor moved unless it is a pipe, a socket or a terminal.
+  [[nodiscard]] static ModelData open_descriptor(int descriptor, const OpenOptions& options = {});
+  /// Bytes that are in memory already: adopted, never copied.
+  [[nodiscard]] static ModelData from_vector(std::vector<std::byte> bytes);
+
+  ModelData() noexcept;
+  ModelData(ModelData&& other) noexcept;
+  ModelData& operator=(ModelData&& other) noexcept;
+  ~ModelData();
+
+  /// The bytes. Valid as long as the object lives, wherever it is moved.
+  [[nodiscard]] std::span<const std::byte> bytes() const& noexcept { return bytes_; }
+  std::span<const std::byte> bytes() const&& = delete;  // would dangle
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
+  [[nodiscard]] bool is_mmap() const noexcept;
+  /// Bytes of the file, which are more than `size()` where it came piece by piece and went on after
+  /// the model: such bytes are counted and not kept.
+  [[nodiscard]] std::uint64_t file_size() const noexcept;
+  /// As it was given; empty for memory and descriptors.
+  [[nodiscard]] const std::filesystem::path& path() const noexcept;
+
+  /// Everything from an offset to the end.
+  static constexpr std::size_t npos = static_cast<std::size_t>(-1);
+
+  /// Tells the system how a range will be used. The range is widened to whole pages, and cut where
+  /// the data end. Never changes what the bytes are.
+  Advised advise(Advice advice, std::size_t offset = 0, std::size_t length = npos) const noexcept;
+  /// advise(Advice::sequential) for all of it: before a linear scan.
+  Advised advise_sequential() const noexcept;
+  /// Gives the memory of a range back: pages that lie wholly inside it leave the resident set at
+  /// once (MADV_DONTNEED), and come back when they are touched. The partial pages at the two ends
+  /// of the data count as whole. Heap data answers `unsupported` and stays, because there is
+  /// nothing to come back from. The page cache keeps what another process has mapped and what is
+  /// not on the disk yet (posix_fadvise(2)), whatever `cache` says.
+  Advised release_cpu_pages(std::size_t offset = 0, std::size_t length = npos,
+                            PageCache cache = PageCache::keep) const noexcept;
+
+  /// Whether the path still leads to the file that was opened, and that file is as it was: the same
+  /// device, inode, size and modification time. For a descriptor: whether its file is as it was.
+  /// Always true for what has no size to compare: bytes from a vector, a pipe, /proc. Costs one
+  /// stat; a change within one tick of the file system's clock (often 4 ms) that keeps the size is
+  /// not seen. A relative path is followed from where the process is now.
+  [[nodiscard]] bool unchanged() const noexcept;
+  /// Whether a range can still be touched, or lies beyond the end of a file that was truncated
+  /// since. Costs one fstat; a truncation right after it is not seen. Always true on the heap.
+  [[nodiscard]] bool intact(std::size_t offset = 0, std::size_t length = npos) const noexcept;
+
+ private:
+  struct Storage;
+  friend struct DataAccess;  // open.cpp, which fills it
+  explicit ModelData(std::unique_ptr<Storage> storage) noexcept;
+
+  std::span<const std::byte> bytes_;
+  std::unique_ptr<Storage> storage_;
+};
+
+}  // namespace ballast

@@ -1,0 +1,328 @@
+// ModelData::open and its sisters: from a path or a descriptor to bytes in memory.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <ballast/error.hpp>
+#include <ballast/format.hpp>
+#include <ballast/loader.hpp>
+#include <ballast/model_data.hpp>
+
+#include "ballast/model_data_storage.hpp"
+#include "platform/bulk_read.hpp"
+#include "platform/file.hpp"
+#include "platform/mapped_file.hpp"
+#include "platform/memory.hpp"
+
+namespace ballast {
+namespace {
+
+using platform::File;
+using platform::FileKind;
+using platform::FileStatus;
+using platform::Mapping;
+using platform::PlacedBytes;
+
+constexpr std::uint64_t kNoEnd = std::numeric_limits<std::uint64_t>::max();
+
+// The directory of most models fits; to read that much costs less than to open the file.
+constexpr std::uint64_t kFirstPrefix = std::uint64_t{64} << 10;
+
+// What is asked of a pipe at once; it gives less.
+constexpr std::size_t kPiece = std::size_t{4} << 20;
+
+std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) noexcept {
+  return a > kNoEnd - b ? kNoEnd : a + b;
+}
+
+/// Does what the platform may refuse, and says of the refusal which file it was about.
+template <class Work>
+auto attempt(std::string_view action, const std::filesystem::path& path, Work work) {
+  try {
+    return work();
+  } catch (const std::system_error& error) {
+    throw Error(error.code(), action, path.string());
+  }
+}
+
+/// One load: what is loaded, how, and who is told.
+struct Job {
+  File file;
+  std::filesystem::path path;  // empty for a descriptor
+  Backend backend;
+  const OpenOptions& options;
+
+  [[noreturn]] void refuse(const Problem& problem) const { throw Error(problem, path.string()); }
+
+  template <class Work>
+  auto attempt(std::string_view action, Work work) const {
+    return ballast::attempt(action, path, work);
+  }
+
+  /// Tells the caller how far the load is, and asks whether to go on.
+  void report(std::uint64_t done, std::optional<std::uint64_t> total) const {
+    bool stop = options.cancelled && options.cancelled();
+#ifdef __cpp_lib_jthread
+    stop = stop || options.stop.stop_requested();
+#endif
+    if (stop) refuse({.code = Errc::cancelled});
+    if (options.progress) options.progress({done, total});
+  }
+
+  /// The most bytes that this load may put on the heap.
+  [[nodiscard]] std::uint64_t most_bytes() const {
+    const std::uint64_t allowed = options.max_bytes ? *options.max_bytes : platform::memory_limit();
+    return std::min<std::uint64_t>(allowed, PlacedBytes().max_size());
+  }
+
+  void require_room(std::uint64_t size) const {
+    if (!options.max_bytes && size <= platform::kAlwaysFits) return;
+    const std::uint64_t most = most_bytes();
+    if (size > most) refuse({.code = Errc::too_large, .expected = size, .actual = most});
+  }
+
+  /// Room for that many bytes, which require_room() has let pass; they are not initialised.
+  [[nodiscard]] PlacedBytes allocate(std::uint64_t size, std::size_t residue = 0) const {
+    try {
+      const platform::PlacingAllocator<std::byte> allocator(residue);
+      return PlacedBytes(static_cast<std::size_t>(size), allocator);
+    } catch (const std::bad_alloc&) {
+      refuse({.code = Errc::out_of_memory, .expected = size});
+    }
+  }
+};
+
+// ---- Placement ----------------------------------------------------------------------------------
+
+/// What one look at the beginning of a file says. Nothing, where the bytes are no model: they are
+/// loaded all the same, and the Model says later what is wrong with them.
+Parsed parse_leniently(const Input& input, const ParseOptions& options) {
+  try {
+    return parse(input, options);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// The address modulo 64 where the first of `total` bytes has to lie for the data of the tensors to
+/// begin at a multiple of 64. `read_prefix` fills a span with the first bytes and answers how many
+/// there are.
+template <class ReadPrefix>
+std::size_t residue_for(const Job& job, std::uint64_t total, ReadPrefix read_prefix) {
+  const std::uint64_t largest_header =
+      saturating_add(job.options.parse.limits.max_header, kFirstPrefix);
+  const std::uint64_t most = std::min(total, largest_header);
+  std::uint64_t have = std::min(kFirstPrefix, most);
+  while (have > 0) {
+    PlacedBytes prefix = job.allocate(have);
+    const std::size_t got = read_prefix(std::span<std::byte>(prefix));
+    const Parsed parsed = parse_leniently({std::span(prefix).first(got), total}, job.options.parse);
+    if (parsed.directory) {
+      const std::uint64_t into = parsed.directory->data_offset % platform::kPlacementUnit;
+      return static_cast<std::size_t>(platform::kPlacementUnit - into);
+    }
+    if (parsed.needed <= have || parsed.needed > most) break;
+    have = std::min(std::max(parsed.needed, 2 * have), most);
+  }
+  return 0;
+}
+
+// ---- Files that have a size ---------------------------------------------------------------------
+
+/// Where in a file the bytes lie that are asked for.
+struct Range {
+  std::uint64_t offset;
+  std::uint64_t length;
+};
+
+Range range_in_file(const Job& job, std::uint64_t size) {
+  const std::uint64_t offset = job.options.offset;
+  const std::uint64_t end =
+      job.options.length ? saturating_add(offset, *job.options.length) : std::max(offset, size);
+  if (end > size) job.refuse({.code = Errc::range_outside_file, .expected = end, .actual = size});
+  return {offset, end - offset};
+}
+
+/// The range, mapped; nothing where it cannot be and need not be.
+std::optional<Mapping> map_range(const Job& job, const Range& range) {
+  constexpr std::uint64_t kAddressSpace = std::numeric_limits<std::size_t>::max();
+  const bool required = job.backend == Backend::map;
+  if (range.length > kAddressSpace) {
+    if (!required) return std::nullopt;
+    job.refuse({.code = Errc::too_large, .expected = range.length, .actual = kAddressSpace});
+  }
+  try {
+    return Mapping::map(job.file, range.offset, static_cast<std::size_t>(range.length));
+  } catch (const std::system_error& error) {
+    if (!required) return std::nullopt;
+    throw Error(error.code(), "map", job.path.string());
+  }
+}
+
+/// The range, in one vector.
+PlacedBytes read_range(const Job& job, const Range& range) {
+  job.require_room(range.length);
+  job.report(0, range.length);
+  const auto read_prefix = [&](std::span<std::byte> prefix) {
+    return job.attempt("read", [&] { return job.file.read_at(range.offset, prefix); });
+  };
+  PlacedBytes bytes = job.allocate(range.length, residue_for(job, range.length, read_prefix));
+  platform::BulkRead reading(job.file, range.offset, bytes);
+  while (job.attempt("read", [&] { return reading.step(); })) {
+    job.report(reading.done(), range.length);
+  }
+  if (reading.done() < range.length) {
+    job.refuse({.code = Errc::file_changed, .expected = range.length, .actual = reading.done()});
+  }
+  job.report(range.length, range.length);
+  return bytes;
+}
+
+DataAccess::Storage::Bytes load_sized(const Job& job, std::uint64_t size) {
+  const Range range = range_in_file(job, size);
+  if (job.backend != Backend::heap && range.length > 0) {
+    if (std::optional<Mapping> mapping = map_range(job, range)) return std::move(*mapping);
+  }
+  return read_range(job, range);
+}
+
+// ---- Files that have none: pipes, devices, /proc ------------------------------------------------
+
+/// The bytes of a file in the order in which they come.
+class Incoming {
+ public:
+  explicit Incoming(const Job& job) : job_(job), seekable_(job.file.is_seekable()) {}
+
+  /// Waits for some bytes, and answers how many came; 0 at the end.
+  std::size_t read(std::span<std::byte> into) {
+    const std::size_t got = job_.attempt("read", [&] {
+      return seekable_ ? job_.file.read_at(position_, into) : job_.file.read_some(into);
+    });
+    position_ += got;
+    return got;
+  }
+  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
+
+ private:
+  const Job& job_;
+  bool seekable_;
+  std::uint64_t position_ = 0;
+};
+
+[[noreturn]] void refuse_short(const Job& job, std::uint64_t end) {
+  const std::uint64_t expected = saturating_add(job.options.offset, job.options.length.value_or(0));
+  job.refuse({.code = Errc::range_outside_file, .expected = expected, .actual = end});
+}
+
+/// Passes over what comes before the offset that was asked for.
+void skip(const Job& job, Incoming& incoming) {
+  if (job.options.offset == 0) return;
+  PlacedBytes passed = job.allocate(std::min<std::uint64_t>(job.options.offset, kPiece));
+  while (incoming.position() < job.options.offset) {
+    const std::uint64_t left = job.options.offset - incoming.position();
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(left, passed.size()));
+    job.report(0, job.options.length);
+    if (incoming.read(std::span(passed).first(want)) == 0) refuse_short(job, incoming.position());
+  }
+}
+
+/// A regular file that says it has no bytes may have some: those of /proc say so.
+bool is_empty(const Job& job, const FileStatus& status) {
+  std::array<std::byte, 1> first;
+  return status.kind == FileKind::regular &&
+         job.attempt("read", [&] { return job.file.read_at(0, first); }) == 0;
+}
+
+/// Everything that comes, or as much as was asked for.
+ModelData collect(const Job& job, Incoming& incoming) {
+  const std::optional<std::uint64_t> wanted = job.options.length;
+  Loader loader({.total = wanted,
+                 .max_bytes = job.options.max_bytes,
+                 .require_model = false,
+                 .parse = job.options.parse});
+  for (std::uint64_t done = 0; done < wanted.value_or(kNoEnd); done = loader.progress().done) {
+    job.report(done, loader.progress().total);
+    const std::uint64_t left = wanted.value_or(kNoEnd) - done;
+    const std::size_t got = incoming.read(
+        loader.prepare(static_cast<std::size_t>(std::min<std::uint64_t>(left, kPiece))));
+    if (got == 0 && wanted) refuse_short(job, incoming.position());
+    if (got == 0) break;
+    loader.commit(got);
+  }
+  return loader.finish();
+}
+
+ModelData load_unsized(const Job& job, const FileStatus& status) {
+  if (job.backend == Backend::map && !is_empty(job, status)) {
+    job.refuse({.code = Errc::not_mappable});
+  }
+  Incoming incoming(job);
+  skip(job, incoming);
+  try {
+    ModelData data = collect(job, incoming);
+    job.report(data.file_size(), data.file_size());
+    return data;
+  } catch (const Error& error) {
+    throw error.path().empty() ? error.with_path(job.path.string()) : error;
+  }
+}
+
+// ---- All of them --------------------------------------------------------------------------------
+
+ModelData load(Job job) {
+  const FileStatus status = job.attempt("examine", [&] { return job.file.status(); });
+  if (status.kind == FileKind::directory) {
+    const std::error_code code(static_cast<int>(std::errc::is_a_directory), std::system_category());
+    throw Error(code, "open", job.path.string());
+  }
+  const bool sized = status.kind == FileKind::regular && status.identity.size > 0;
+  ModelData data = sized ? DataAccess::make({.bytes = load_sized(job, status.identity.size)})
+                         : load_unsized(job, status);
+  DataAccess::Storage& storage = DataAccess::storage(data);
+  storage.path = job.path;
+  storage.identity = status.identity;
+  storage.offset = job.options.offset;
+  const bool comparable = sized || (status.kind == FileKind::regular && data.empty());
+  if (comparable) storage.file = std::move(job.file);
+  return data;
+}
+
+ModelData load_path(const std::filesystem::path& path, Backend backend,
+                    const OpenOptions& options) {
+  File file = attempt("open", path, [&] { return File::open(path); });
+  return load({.file = std::move(file), .path = path, .backend = backend, .options = options});
+}
+
+}  // namespace
+
+ModelData ModelData::open(const std::filesystem::path& path, const OpenOptions& options) {
+  return load_path(path, options.backend, options);
+}
+
+#if BALLAST_HAS_MMAP
+ModelData ModelData::open_mmap(const std::filesystem::path& path) {
+  return load_path(path, Backend::map, {});
+}
+#endif
+
+ModelData ModelData::read(const std::filesystem::path& path, const OpenOptions& options) {
+  return load_path(path, Backend::heap, options);
+}
+
+ModelData ModelData::open_descriptor(int descriptor, const OpenOptions& options) {
+  File file = attempt("open", {}, [&] { return File::duplicate(descriptor); });
+  return load(
+      {.file = std::move(file), .path = {}, .backend = options.backend, .options = options});
+}
+
+}  // namespace ballast
