@@ -1,0 +1,36 @@
+#include "cli/model_source.hpp"
+
+#include "cli/failure.hpp"
+#include "cli/progress.hpp"
+#include "cli/terminal.hpp"
+
+namespace ballast::cli {
+namespace {
+
+constexpr std::string_view kStandardInput = "-";
+
+Model open_standard_input(const OpenOptions& options) {
+  if (is_terminal(Stream::in)) {
+    throw UsageError("standard input is a terminal: pipe a model into it, or name a file");
+  }
+  ModelData data = ModelData::open_descriptor(static_cast<int>(Stream::in), options);
+  return Model::from_data(std::move(data), options.parse);
+}
+
+}  // namespace
+
+OpenOptions open_options(const ModelSource& source) {
+  OpenOptions options;
+  options.backend = source.backend;
+  return options;
+}
+
+Model open_model(const ModelSource& source) {
+  ProgressLine line(source.path);
+  OpenOptions options = open_options(source);
+  options.progress = [&line](const Progress& progress) { line.update(progress); };
+  if (source.path == kStandardInput) return open_standard_input(options);
+  return Model::open(source.path, options);
+}
+
+}  // namespace ballast::cli
