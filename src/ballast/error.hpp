@@ -125,7 +125,6 @@ namespace ballast {
   X(tensor_not_in_shard, "{s} is not in the shard that the index names ({f})")                     \
   /* asking for what is not there */                                                               \
   X(no_such_tensor, "there is no {s}")                                                             \
-  X(no_such_key, "there is no {s}")                                                                \
   X(wrong_type, "{s} is not of the type asked for ({f})")                                          \
   /* only ever warnings */                                                                         \
   X(out_of_order,                                                                                  \

@@ -86,25 +86,27 @@ char32_t JsonScanner::hex4() noexcept {
   return value;
 }
 
-// From behind the opening quote to behind the closing one; all but the digits of \u escapes is
-// checked.
+// From behind the opening quote to behind the closing one.
 void JsonScanner::skip_string() noexcept {
   constexpr std::string_view kEscapes = "\"\\/bfnrtu";
-  for (;;) {
+  while (!stopped()) {
     at_ = find_special(at_, end_);
     if (at_ == end_) return malformed("the string has no end");
     if (*at_ == '"') {
       ++at_;
       return;
     }
-    if (*at_ != '\\')
+    if (*at_ != '\\') {
       return fail({.code = Errc::bad_json,
                    .offset = base_ + static_cast<std::uint64_t>(at_ - begin_),
                    .word = "a control character stands in a string"});
+    }
     if (end_ - at_ < 2 || kEscapes.find(at_[1]) == std::string_view::npos) {
       return malformed("there is no such escape");
     }
+    const bool is_unicode = at_[1] == 'u';
     at_ += 2;
+    if (is_unicode) static_cast<void>(unicode_escape());
   }
 }
 

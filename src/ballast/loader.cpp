@@ -226,6 +226,10 @@ struct Loader::State {
     if (phase == Phase::prefix)
       throw Error({.code = Errc::unknown_format});  // not reached: all has come
     if (phase == Phase::segments) join();
+    // Too short, or without its last padding: the parser says which.
+    if (phase == Phase::body && options.require_model) {
+      static_cast<void>(parse({body.content(), received}, options.parse));
+    }
     const std::uint64_t trailing = received - body.filled;
     body.bytes.resize(
         body.filled);  // shorter only without the last padding: frees nothing, moves nothing
