@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# From a fresh checkout to a result, in one command. See usage below, or platform/setup/ for the parts.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+setup=$root/platform/setup
+cache=${BALLAST_CACHE:-${XDG_CACHE_HOME:-${HOME:-$root/build}/.cache}/ballast}
+
+# shellcheck source=platform/setup/common.sh
+source "$setup/common.sh"
+# shellcheck source=platform/setup/needs.sh
+source "$setup/needs.sh"
+# shellcheck source=platform/setup/debian.sh
+source "$setup/debian.sh"
+# shellcheck source=platform/setup/native.sh
+source "$setup/native.sh"
+
+usage() {
+  cat <<'END'
+usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample
+       platform/bootstrap.sh test          build and run every test
+       platform/bootstrap.sh help
+
+What is missing is installed first, on Debian and Ubuntu, as root or through sudo without a password; nothing is removed
+or upgraded. What these systems do not have goes to a cache folder. Elsewhere the missing packages are named. Where
+everything is there already, nothing is installed or downloaded.
+
+BALLAST_CACHE       the cache folder                               (default: ~/.cache/ballast)
+CMAKE_PREFIX_PATH   where else dependencies may be, as for CMake
+CXX                 the compiler, as for CMake
+END
+}
+
+case ${1-} in
+  run)
+    (($# <= 2)) || { usage >&2; exit 2; }
+    native_run "${@:2}"
+    ;;
+  test)
+    (($# == 1)) || { usage >&2; exit 2; }
+    native_test
+    ;;
+  help | -h | --help) usage ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# What the other parts share. All parts keep to bash 3.2, which macOS still has.
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# quietly WHAT COMMAND...: runs a command and shows its output only if it fails.
+quietly() {
+  local what=$1 log status=0
+  shift
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  if ((status != 0)); then
+    cat "$log" >&2
+    say "$what failed (exit status $status)"
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+# locked FILE COMMAND...: one process at a time. In a subshell, whose end releases the lock.
+locked() (
+  file=$1
+  shift
+  mkdir -p "$(dirname "$file")"
+  if have flock; then
+    exec 9>"$file"
+    flock -n 9 || { say "waiting for another run" && flock 9; }
+  fi
+  "$@"
+)
+
+cores() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
+
+# at_least VERSION MINIMUM
+at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1) == "$2" ]]; }

@@ -1,0 +1,71 @@
+// What opening a model costs. A process of its own for each figure: bench.py runs it under
+// callgrind, which counts the instructions of measured_open and of what it calls, or reads the line
+// that it prints.
+//
+//     bench-open open FILE      opens it once
+//     bench-open memory FILE    prints: growth of the resident set in bytes, tensors
+//     bench-open time FILE N    prints: median milliseconds of N opens, all but the first of them
+//     warm
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ballast/ballast.hpp>
+
+// Not inlined and with a plain name, so that callgrind's --toggle-collect finds it.
+extern "C" [[gnu::noinline]] std::size_t measured_open(const char* path) {
+  const ballast::Model model = ballast::Model::open(path);
+  return model.tensors().size();
+}
+
+namespace {
+
+std::size_t resident_bytes() {
+  std::size_t pages = 0;
+  std::size_t resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+int print_memory(const char* path) {
+  const std::size_t before = resident_bytes();
+  const ballast::Model model = ballast::Model::open(path);
+  const std::size_t after = resident_bytes();
+  std::printf("%zu %zu\n", after - before, model.tensors().size());
+  return 0;
+}
+
+int print_time(const char* path, int rounds) {
+  std::vector<double> times;
+  for (int i = 0; i < rounds; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    measured_open(path);
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+            .count());
+  }
+  std::nth_element(times.begin(), times.begin() + rounds / 2, times.end());
+  std::printf("%.4f\n", times[static_cast<std::size_t>(rounds) / 2]);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  if (mode == "open" && argc == 3) {
+    std::printf("%zu\n", measured_open(argv[2]));
+    return 0;
+  }
+  if (mode == "memory" && argc == 3) return print_memory(argv[2]);
+  if (mode == "time" && argc == 4) return print_time(argv[2], std::max(1, std::atoi(argv[3])));
+  std::fprintf(stderr, "usage: bench-open open|memory FILE | time FILE ROUNDS\n");
+  return 2;
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Nothing that a stranger wrote into a file reaches a terminal as it is, from any command, in any mode."""
+import os
+import re
+import unittest
+
+import models
+from support import BACKENDS, ModelTest, on_terminal, run
+
+# Each of these does something to a terminal, or disguises what is there.
+WEAPONS = ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x1b[2J", "\r", "\n", "\b\b", "\x00", "\x7f", "\x85", "\x9b31m",
+           "\u202egnp.exe", "\u2066x\u2069", "\u200f", "\u061c", "\u2028", "\u2029", "\ufeff"]
+NOT_UTF8 = [b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x9b31m"]
+# The colours of the tables and the erasing of a progress line are the only sequences that are ours.
+OURS = re.compile(r"\x1b\[(?:0|1|2|33)m|\r\x1b\[K")
+FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def hostile_strings():
+    return [f"a{weapon}b".encode() for weapon in WEAPONS] + [b"a" + raw + b"b" for raw in NOT_UTF8]
+
+
+class HostileTest(ModelTest):
+    def assert_harmless(self, result, ours=False):
+        for stream in (result.out, result.err):
+            text = stream.decode()  # and it is UTF-8
+            text = OURS.sub("", text) if ours else text
+            found = FORBIDDEN.search(text)
+            self.assertIsNone(found, found and text[max(0, found.start() - 60):found.start() + 20])
+
+    def assert_lines(self, result, count):
+        self.assertEqual(len(result.err.splitlines()), count, result.err)
+
+    def modes(self, path):
+        for backend in BACKENDS:
+            for mode in ([], ["--full"], ["--json"], ["--json", "--full"]):
+                yield ["inspect", "--backend", backend, *mode, path]
+            yield ["check", "--backend", backend, path]
+
+    def everywhere(self, path, status=0):
+        for arguments in self.modes(path):
+            result = run(*arguments)
+            self.assertEqual(result.status, status, result.err)
+            self.assert_harmless(result)
+            for columns in (20, 80, 160):
+                shown = on_terminal(*arguments, columns=columns)
+                self.assertEqual(shown.status, status)
+                self.assert_harmless(shown, ours=True)
+
+    def test_names_and_metadata_of_gguf(self):
+        strings = hostile_strings()
+        entries = [("general.architecture", "string", strings[0]), ("general.name", "string", strings[4])]
+        entries += [(string, "u8", 1) for string in strings]
+        entries += [(f"text{i}", "string", string * 40) for i, string in enumerate(strings)]
+        entries += [("array", "array", ("string", strings)), ("more", "array", ("string", strings[::-1])),
+                    ("nested", "array", ("array", [("string", strings[i:i + 1]) for i in range(8)]))]
+        tensors = [(string, [1], models.I8, b"x") for string in strings] + [("future", [1], 200, b"x")]
+        self.everywhere(self.file(models.gguf(entries, tensors)))
+
+    def test_names_dtypes_and_metadata_of_safetensors(self):
+        tensors = [(f"a{weapon}b", f"D{weapon}", [1], b"x") for weapon in WEAPONS]
+        metadata = {f"key{weapon}": f"value{weapon}" for weapon in WEAPONS}
+        self.everywhere(self.file(models.safetensors(tensors, metadata)))
+
+    def test_files_of_a_set(self):
+        evil = "a\x1b[31m\u202e\n.safetensors"
+        self.file(models.safetensors([("t", "U8", [1], b"x")]), evil)
+        index = '{"weight_map": {"t": "a\\u001b[31m\\u202e\\n.safetensors"}}'
+        self.everywhere(self.file(index.encode(), "model.safetensors.index.json"))
+        os.remove(os.path.join(self.folder, evil))
+        self.everywhere(self.path("model.safetensors.index.json"), status=1)
+
+    def test_paths(self):
+        for raw in hostile_strings():
+            if b"\x00" in raw:
+                continue
+            good = self.file(models.simple(), raw)
+            self.everywhere(good) if raw.startswith(b"a\x1b[31") else self.assert_harmless(run("inspect", good))
+            bad = self.file(b"GGUF", raw + b"bad")
+            for path in (bad, good + "missing"):
+                for arguments in (["inspect", path], ["cat", path, "t"], ["check", path]):
+                    result = run(*arguments)
+                    self.assertEqual((result.status, result.out), (1, b""))
+                    self.assert_lines(result, 1)
+                    self.assert_harmless(result)
+
+    def test_errors_about_hostile_content(self):
+        for raw in hostile_strings():
+            path = self.file(models.gguf([(raw, "u8", 1), (raw, "u8", 2)]))  # a duplicate key
+            for arguments in (["inspect", path], ["inspect", "--json", path], ["cat", path, "t"], ["check", path]):
+                result = run(*arguments)
+                self.assertEqual((result.status, result.out), (1, b""))
+                self.assert_lines(result, 1)
+                self.assertIn(b"(duplicate_key at byte ", result.err)
+                self.assert_harmless(result)
+
+    def test_suggestions_and_unknown_names(self):
+        for raw in hostile_strings():
+            if b"\x00" in raw:
+                continue
+            path = self.file(models.gguf([], [(raw, [1], models.I8, b"x")]))
+            result = run("cat", path, os.fsdecode(raw + b"x"))
+            self.assertEqual((result.status, result.out), (1, b""))
+            self.assertIn(b"did you mean", result.err)
+            self.assert_lines(result, 1)
+            self.assert_harmless(result)
+
+    def test_arguments(self):
+        for raw in hostile_strings():
+            if b"\x00" in raw:
+                continue
+            text = os.fsdecode(raw)
+            for arguments in ([text], ["--" + text], ["inspect", "m", text], ["inspect", "--" + text],
+                              ["inspect", "m", "--backend", text], ["cat", "m", "t", text]):
+                result = run(*arguments)
+                self.assertEqual((result.status, result.out), (2, b""))
+                self.assert_lines(result, 1)
+                self.assert_harmless(result)
+
+
+if __name__ == "__main__":
+    unittest.main()

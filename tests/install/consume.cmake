@@ -1,0 +1,50 @@
+# Builds CONSUMER against the installed tree of a KIND, or against the sources where KIND is "source",
+# runs it on MODEL, and compares what it prints with what the command BALLAST says.
+
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
+
+set(here ${CMAKE_CURRENT_LIST_DIR})
+set(tree ${WORK}/tree-${KIND})
+set(work ${WORK}/${CONSUMER}-${KIND})
+file(REMOVE_RECURSE ${work})
+file(MAKE_DIRECTORY ${work})
+
+if(CONSUMER STREQUAL "pkg_config")
+  find_program(PKG_CONFIG NAMES pkgconf pkg-config REQUIRED)
+  set(ENV{PKG_CONFIG_PATH} ${tree}/${LIBDIR}/pkgconfig)
+  if(KIND STREQUAL "static")
+    set(static --static)
+  else()
+    set(static "")
+  endif()
+  execute_process(COMMAND ${PKG_CONFIG} ${static} --cflags --libs "ballast >= 0.1"
+    OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY OUTPUT_STRIP_TRAILING_WHITESPACE)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  run(${COMPILER} -std=c++20 ${here}/consumer.cpp ${flags} -Wl,-rpath,${tree}/${LIBDIR}
+    -o ${work}/consumer)
+else()
+  run(${CMAKE_COMMAND} -S ${here}/${CONSUMER} -B ${work} -G ${GENERATOR}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${tree} -DKIND=${KIND}
+    -DBALLAST_SOURCE=${SOURCE})
+  run(${CMAKE_COMMAND} --build ${work} --parallel 2)
+endif()
+
+execute_process(COMMAND ${work}/consumer ${MODEL} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${BALLAST} inspect --json ${MODEL}
+  OUTPUT_VARIABLE json COMMAND_ERROR_IS_FATAL ANY)
+
+set(expected "")
+string(JSON count LENGTH "${json}" tensors)
+if(count EQUAL 0)
+  message(FATAL_ERROR "${MODEL} has no tensors, so that nothing would be compared")
+endif()
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+  string(JSON name GET "${json}" tensors ${i} name)
+  string(JSON dtype GET "${json}" tensors ${i} dtype)
+  string(JSON nbytes GET "${json}" tensors ${i} nbytes)
+  string(APPEND expected "${name} ${dtype} ${nbytes}\n")
+endforeach()
+if(NOT printed STREQUAL expected)
+  message(FATAL_ERROR "The consumer prints\n${printed}and the command\n${expected}")
+endif()

@@ -1,0 +1,18 @@
+# Installs a KIND (static or shared) library and the command to WORK/tree-KIND, and runs the command.
+
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
+
+set(build ${BUILD})
+if(KIND STREQUAL "shared")
+  set(build ${WORK}/build-shared)
+  run(${CMAKE_COMMAND} -S ${SOURCE} -B ${build} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
+    -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_LIBDIR=${LIBDIR} -DBALLAST_BUILD_TESTS=OFF)
+  run(${CMAKE_COMMAND} --build ${build} --parallel 2)
+endif()
+
+# It is moved after the installation: nothing in it may know where it was put first.
+file(REMOVE_RECURSE ${WORK}/staging-${KIND} ${WORK}/tree-${KIND})
+run(${CMAKE_COMMAND} --install ${build} --prefix ${WORK}/staging-${KIND})
+file(RENAME ${WORK}/staging-${KIND} ${WORK}/tree-${KIND})
+
+run(${WORK}/tree-${KIND}/bin/ballast inspect ${MODEL})

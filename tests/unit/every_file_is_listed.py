@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Holds that CMake names every source: a file that is in no list is neither built, nor installed, nor run, in silence.
+
+usage: every_file_is_listed.py CHECKOUT | --self-test
+"""
+import pathlib
+import re
+import sys
+import tempfile
+
+# Headers of src/ballast that are not installed, and why nobody outside needs them.
+PRIVATE_HEADERS = {
+    "cursor.hpp": "reads that the formats share",
+    "json_scanner.hpp": "what safetensors and its index need of JSON",
+    "layout.hpp": "how the formats check where data lie",
+    "model_data_storage.hpp": "what ModelData holds, and who fills it",
+    "shards.hpp": "how Model finds the files of a set",
+    "warning_list.hpp": "how the formats collect what is odd",
+}
+
+# Folder, pattern, and the list that must name each match.
+LISTS = [
+    ("src/ballast", "*.cpp", "CMakeLists.txt"),
+    ("src/ballast", "*.hpp", "CMakeLists.txt"),
+    ("src/ballast", "*.h", "CMakeLists.txt"),
+    ("src/cli", "*.cpp", "CMakeLists.txt"),
+    ("platform", "*.cpp", "CMakeLists.txt"),
+    ("tests/unit", "*.cpp", "tests/CMakeLists.txt"),
+    ("tests/support", "*.cpp", "tests/support/CMakeLists.txt"),
+    ("tests/compile_fail", "*.cpp", "tests/CMakeLists.txt"),
+]
+
+
+def named(name, text):
+    return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.])", text) is not None
+
+
+def check(root):
+    found = []
+    for folder, pattern, listing in LISTS:
+        text = "\n".join(line.split("#")[0] for line in (root / listing).read_text(encoding="utf-8").splitlines())
+        for path in sorted((root / folder).rglob(pattern)):
+            name = path.relative_to((root / listing).parent).as_posix()
+            private = folder == "src/ballast" and path.name in PRIVATE_HEADERS
+            if private and named(name, text):
+                found.append(f"{path.relative_to(root)} is private, but {listing} names it")
+            elif not private and not named(name, text):
+                found.append(f"{path.relative_to(root)} is not named in {listing}")
+    return found
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for name in ("src/ballast/a.cpp", "src/ballast/aa.cpp", "src/ballast/cursor.hpp", "tests/unit/b_test.cpp"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+        (root / "tests/support").mkdir()
+        (root / "tests/support/CMakeLists.txt").touch()
+        (root / "tests/CMakeLists.txt").write_text("add_executable(unit unit/b_test.cpp)\n", encoding="utf-8")
+        failures = []
+        for text, expected in (
+            ("src/ballast/a.cpp src/ballast/aa.cpp", []),
+            ("src/ballast/aa.cpp", ["src/ballast/a.cpp is not named in CMakeLists.txt"]),
+            ("src/ballast/a.cpp # src/ballast/aa.cpp", ["src/ballast/aa.cpp is not named in CMakeLists.txt"]),
+            ("src/ballast/a.cpp src/ballast/aa.cpp src/ballast/cursor.hpp",
+             ["src/ballast/cursor.hpp is private, but CMakeLists.txt names it"]),
+        ):
+            (root / "CMakeLists.txt").write_text(text, encoding="utf-8")
+            if (got := check(root)) != expected:
+                failures.append(f"{text!r}: expected {expected}, got {got}")
+        return failures
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    found = self_test() if sys.argv[1] == "--self-test" else check(pathlib.Path(sys.argv[1]).resolve())
+    print("\n".join(found) or "fine")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
