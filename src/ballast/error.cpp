@@ -157,8 +157,8 @@ std::string_view name(const std::error_code& code) noexcept {
 }
 
 const std::error_category& category() noexcept {
-  static const Category instance;
-  return instance;
+  static const Category kInstance;
+  return kInstance;
 }
 
 std::string Problem::message() const {

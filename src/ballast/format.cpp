@@ -53,15 +53,13 @@ constexpr std::array kSignatures{
     Signature{"algg"sv, Errc::legacy_ggml},
     Signature{"\x1f\x8b"sv, Errc::codec_missing, "gzip"},
     Signature{"BZh"sv, Errc::codec_missing, "bzip2"},
-    Signature{"\xFD"
-              "7zXZ\0"sv,
-              Errc::codec_missing, "xz"},
-    Signature{"\x28\xB5\x2F\xFD"sv, Errc::codec_missing, "zstd"},
+    Signature{"\xFD\x37zXZ\0"sv, Errc::codec_missing, "xz"},
+    Signature{"(\xB5/\xFD"sv, Errc::codec_missing, "zstd"},
     Signature{"\x04\x22\x4D\x18"sv, Errc::codec_missing, "lz4"},
-    Signature{"\x78\x01"sv, Errc::codec_missing, "zlib"},
-    Signature{"\x78\x5E"sv, Errc::codec_missing, "zlib"},
-    Signature{"\x78\x9C"sv, Errc::codec_missing, "zlib"},
-    Signature{"\x78\xDA"sv, Errc::codec_missing, "zlib"},
+    Signature{"x\x01"sv, Errc::codec_missing, "zlib"},
+    Signature{"x^"sv, Errc::codec_missing, "zlib"},
+    Signature{"x\x9C"sv, Errc::codec_missing, "zlib"},
+    Signature{"x\xDA"sv, Errc::codec_missing, "zlib"},
 };
 
 std::string_view first_text(std::span<const std::byte> bytes) noexcept {

@@ -35,6 +35,12 @@ constexpr std::uint64_t kSmallestTensor = 8 + 4 + 4 + 8;
 constexpr std::uint64_t kSmallestArray = 4 + 8;
 constexpr std::uint64_t kSmallestString = 8;
 
+std::uint64_t smallest_element(ValueType type) noexcept {
+  if (type == ValueType::string) return kSmallestString;
+  if (type == ValueType::array) return kSmallestArray;
+  return encoded_size(type);
+}
+
 // Whether there is nothing to say about the characters of a name: all are ASCII and none is NUL.
 // May be false for one where that holds, never the other way round.
 bool is_plain(std::string_view name) noexcept {
@@ -260,14 +266,10 @@ Value Parser::parse_array(std::uint32_t depth) {
     return {};
   }
   const auto element_type = static_cast<ValueType>(type);
-  const std::size_t size = encoded_size(element_type);
-  const std::uint64_t smallest = size != 0                           ? size
-                                 : element_type == ValueType::string ? kSmallestString
-                                                                     : kSmallestArray;
   Problem count_problem = about;
   count_problem.offset = start + 4;
   count_problem.word = "elements";
-  if (!in_bounds(count, smallest, count_problem)) return {};
+  if (!in_bounds(count, smallest_element(element_type), count_problem)) return {};
 
   const std::uint64_t elements_start = cursor_.offset();
   parse_elements(element_type, count, depth);

@@ -1,6 +1,7 @@
 #include <ballast/json_scanner.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <bitset>
 #include <cstring>
 #include <string>
@@ -8,6 +9,33 @@
 #include <ballast/text.hpp>
 
 namespace ballast {
+namespace {
+
+// How many digits there are at `at`, from 1 to 7, and their value; 0 where there are none, more, or
+// too few bytes to load eight. Digits are told apart and added up eight at a time: a byte over '9'
+// shows in its high bit, and three multiplications pair, quadruple and join them. ("Quickly parsing
+// eight digits", D. Lemire, 2018.)
+std::ptrdiff_t few_digits(const char* at, const char* end, std::uint64_t& value) noexcept {
+  constexpr std::uint64_t kZeros = 0x3030303030303030U;
+  constexpr std::uint64_t kOverNine = 0x7676767676767676U;  // carries into the high bit from 10 on
+  constexpr std::uint64_t kHighs = 0x8080808080808080U;
+  if (end - at < 8) return 0;
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  word ^= kZeros;
+  const std::uint64_t others = ((word + kOverNine) | word) & kHighs;
+  const int count = std::countr_zero(others) / 8;  // 8 where all are digits
+  if (count == 0 || count == 8) return 0;
+  word <<= 64 - 8 * count;  // zeros in front
+  word = word * 10 + (word >> 8);
+  value = (((word & 0x000000FF000000FFU) * 0x000F424000000064U) +
+           (((word >> 16) & 0x000000FF000000FFU) * 0x0000271000000001U)) >>
+          32;
+  return count;
+}
+
+}  // namespace
+
 void JsonScanner::fail(const Problem& problem) noexcept {
   if (!stopped()) problem_ = problem;
   end_ = at_;
@@ -110,19 +138,20 @@ void JsonScanner::skip_string() noexcept {
   }
 }
 
-std::optional<std::uint64_t> JsonScanner::whole_number() noexcept {
+std::optional<std::uint64_t> JsonScanner::take_number() noexcept {
   constexpr std::ptrdiff_t kAlwaysFit = 19;  // digits; twenty may or may not
-  skip_space();
-  const char* at = at_;
   std::uint64_t value = 0;
-  for (; at != end_ && is_digit(*at); ++at)
-    value = value * 10 + static_cast<std::uint64_t>(*at - '0');
+  const char* at = at_ + few_digits(at_, end_, value);
+  if (at == at_) {  // none, or more than a few
+    for (; at != end_ && is_digit(*at); ++at) value = value * 10 + static_cast<unsigned>(*at - '0');
+  }
   const std::ptrdiff_t digits = at - at_;
   if (digits == 0 || digits > kAlwaysFit + 1 || (digits > 1 && *at_ == '0')) return std::nullopt;
   // Numbers of twenty digits begin at 10^19. Up to 2^64 they keep their size; beyond, they wrapped
   // to less than that.
-  if (digits > kAlwaysFit && (*at_ != '1' || value < 10'000'000'000'000'000'000U))
+  if (digits > kAlwaysFit && (*at_ != '1' || value < 10'000'000'000'000'000'000U)) {
     return std::nullopt;
+  }
   if (at != end_ && (*at == '.' || *at == 'e' || *at == 'E')) return std::nullopt;
   at_ = at;
   return value;

@@ -6,6 +6,9 @@
 // surrogates. The text must be UTF-8 already.
 //
 // The first failure wins and sticks, as with Cursor: everything after it is empty, zero or false.
+//
+// The smallest steps are always inlined: there are a dozen of them to every tensor, and with
+// link-time optimisation compilers otherwise call them, which costs a third more instructions.
 #pragma once
 
 #include <bit>
@@ -42,13 +45,13 @@ class JsonScanner {
     return base_ + static_cast<std::uint64_t>(at_ - begin_);
   }
   /// The first character of the next value, NUL at the end of the text.
-  [[nodiscard]] char peek() noexcept {
+  [[nodiscard, gnu::always_inline]] char peek() noexcept {
     skip_space();
     return at_ == end_ ? '\0' : *at_;
   }
 
   /// Takes the character that must come next; `what` says what it means.
-  void expect(char character, std::string_view what) noexcept {
+  [[gnu::always_inline]] void expect(char character, std::string_view what) noexcept {
     if (peek() == character && at_ != end_) {
       ++at_;
     } else {
@@ -70,16 +73,27 @@ class JsonScanner {
     expect(':', "':' was expected");
     return text;
   }
-  /// Takes a key with its colon if it is `quoted`, a key of plain letters in its quotes; else takes
-  /// nothing. For keys that are nearly always the same, a comparison is cheaper than reading.
-  [[nodiscard]] bool take_key(std::string_view quoted) noexcept {
-    skip_space();
-    if (!std::string_view(at_, static_cast<std::size_t>(end_ - at_)).starts_with(quoted))
+  /// Takes exactly this text, if it comes next; else takes nothing. No white space is skipped.
+  [[nodiscard, gnu::always_inline]] bool take(std::string_view text) noexcept {
+    if (!std::string_view(at_, static_cast<std::size_t>(end_ - at_)).starts_with(text))
       return false;
-    at_ += quoted.size();
-    expect(':', "':' was expected");
+    at_ += text.size();
     return true;
   }
+  /// Takes plain characters up to a quote, which stays; empty where something else ends them.
+  [[nodiscard]] std::string_view take_plain() noexcept {
+    const char* start = at_;
+    at_ = find_special(at_, end_);
+    if (at_ == end_ || *at_ != '"') return {};
+    return {start, static_cast<std::size_t>(at_ - start)};
+  }
+  /// Takes a whole number that comes next; empty, and nothing taken, where none does. No white
+  /// space is skipped.
+  [[nodiscard]] std::optional<std::uint64_t> take_number() noexcept;
+  /// A place to go back to. What was opened since must be closed again.
+  [[nodiscard]] const char* place() const noexcept { return at_; }
+  void go_back(const char* place) noexcept { at_ = place; }
+
   /// A string, decoded.
   [[nodiscard]] std::string_view string() {
     expect('"', "a string was expected");
@@ -91,7 +105,10 @@ class JsonScanner {
   }
   /// A whole number from 0 to 2^64 - 1, written without sign, fraction and exponent; empty, and not
   /// a failure of the syntax, where another value stands here (which is then not taken).
-  [[nodiscard]] std::optional<std::uint64_t> whole_number() noexcept;
+  [[nodiscard]] std::optional<std::uint64_t> whole_number() noexcept {
+    skip_space();
+    return take_number();
+  }
   /// Steps over any value, and gives its text.
   std::string_view skip();
   /// Nothing but white space may be left.
@@ -103,7 +120,7 @@ class JsonScanner {
   static bool is_digit(char character) noexcept { return character >= '0' && character <= '9'; }
   static const char* find_special(const char* at, const char* end) noexcept;
 
-  void skip_space() noexcept {
+  [[gnu::always_inline]] void skip_space() noexcept {
     if (at_ == end_ || *at_ > ' ') return;  // as in nearly every header, which has no spaces
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\t' || *at_ == '\r')) ++at_;
   }

@@ -164,10 +164,7 @@ struct Loader::State {
     }
     const std::optional<std::uint64_t> end = parsed.directory->padded_end;
     if (!end && !total && options.require_model) throw_unknown_end(*parsed.directory);
-    begin_body(end && total ? std::min(*end, *total)
-               : end        ? end
-                            : total,
-               parsed.directory->data_offset);
+    begin_body(end ? std::min(*end, total.value_or(*end)) : total, parsed.directory->data_offset);
   }
 
   [[noreturn]] static void throw_unknown_end(const Directory& directory) {

@@ -120,30 +120,30 @@ Model::~Model() = default;
 // Turns files and their directories into one model. Directories hold views of the files' bytes,
 // which stay where they are when their owners move.
 struct ModelBuilder {
-  std::unique_ptr<Model::State> state = std::make_unique<Model::State>();
+  Model::State state;
   WarningList set_warnings;  // about the set rather than about one of its files
 
   // A model of one file takes its directory as it is.
   void take_only(Shard shard, Directory directory) {
     take_head(directory);
     shard.data_offset = directory.data_offset;
-    state->tensors = std::move(directory.tensors);
-    state->tensor_index = std::move(directory.tensor_index);
-    state->warnings = std::move(directory.warnings);
-    state->arenas.push_back(std::move(directory.arena));
-    state->shards.push_back(std::move(shard));
+    state.tensors = std::move(directory.tensors);
+    state.tensor_index = std::move(directory.tensor_index);
+    state.warnings = std::move(directory.warnings);
+    state.arenas.push_back(std::move(directory.arena));
+    state.shards.push_back(std::move(shard));
   }
 
   void take_head(Directory& directory) {
-    state->format = directory.format;
-    state->version = directory.version;
-    state->alignment = directory.alignment;
-    state->metadata = std::move(directory.metadata);
+    state.format = directory.format;
+    state.version = directory.version;
+    state.alignment = directory.alignment;
+    state.metadata = std::move(directory.metadata);
   }
 
   // One more file of a set; of an index, only the tensors that it places there or does not know.
   void append(Shard shard, Directory directory, const ShardIndex* index) {
-    const auto position = static_cast<std::uint32_t>(state->shards.size());
+    const auto position = static_cast<std::uint32_t>(state.shards.size());
     for (Tensor& tensor : directory.tensors) {
       const ShardIndex::Entry* entry = index != nullptr ? index->find(tensor.name) : nullptr;
       const bool placed_here = entry != nullptr && entry->file == shard.file;
@@ -153,32 +153,32 @@ struct ModelBuilder {
       }
       if (entry != nullptr && !placed_here) continue;
       tensor.shard = position;
-      state->tensors.push_back(tensor);
+      state.tensors.push_back(tensor);
     }
     for (Warning& warning : directory.warnings) {
       warning.message = printable(shard.file) + ": " + warning.message;
-      state->warnings.push_back(std::move(warning));
+      state.warnings.push_back(std::move(warning));
     }
     shard.data_offset = directory.data_offset;
-    state->arenas.push_back(std::move(directory.arena));
-    state->shards.push_back(std::move(shard));
+    state.arenas.push_back(std::move(directory.arena));
+    state.shards.push_back(std::move(shard));
   }
 
   void index_tensors() {
-    const std::span<const Tensor> tensors = state->tensors;
-    if (const auto repeated = state->tensor_index.build({tensors, &Tensor::name})) {
+    const std::span<const Tensor> tensors = state.tensors;
+    if (const auto repeated = state.tensor_index.build({tensors, &Tensor::name})) {
       const Tensor& tensor = tensors[*repeated];
       throw Error(
           {.code = Errc::duplicate_tensor, .kind = SubjectKind::tensor, .name = tensor.name},
-          shown_path(state->shards[tensor.shard]));
+          shown_path(state.shards[tensor.shard]));
     }
   }
 
   // Every tensor of the index must be in the shard that it names.
   void check_index(const ShardIndex& index, const std::string& path) const {
     for (const ShardIndex::Entry& entry : index.weights) {
-      const std::span<const Tensor> tensors = state->tensors;
-      if (state->tensor_index.find({tensors, &Tensor::name}, entry.tensor)) continue;
+      const std::span<const Tensor> tensors = state.tensors;
+      if (state.tensor_index.find({tensors, &Tensor::name}, entry.tensor)) continue;
       throw Error({.code = Errc::tensor_not_in_shard,
                    .kind = SubjectKind::tensor,
                    .offset = entry.offset,
@@ -190,8 +190,8 @@ struct ModelBuilder {
 
   Model finish() && {
     for (Warning& warning : std::move(set_warnings).finish())
-      state->warnings.push_back(std::move(warning));
-    return Model(std::move(state));
+      state.warnings.push_back(std::move(warning));
+    return Model(std::make_unique<Model::State>(std::move(state)));
   }
 
   static Model from_one(Shard shard, Directory directory) {
@@ -204,7 +204,7 @@ struct ModelBuilder {
     check_set(shards, directories);
     if (shards.size() == 1) return from_one(std::move(shards[0]), std::move(directories[0]));
     ModelBuilder builder;
-    builder.state->sharded = true;
+    builder.state.sharded = true;
     builder.take_head(directories[0]);
     for (std::size_t i = 0; i < shards.size(); ++i) {
       builder.append(std::move(shards[i]), std::move(directories[i]), nullptr);
@@ -221,7 +221,7 @@ struct ModelBuilder {
       throw error.with_path(path.string());
     }
     ModelBuilder builder;
-    builder.state->sharded = true;
+    builder.state.sharded = true;
     for (const std::string& file : index.files) {
       Shard shard = open_sibling(path, file, for_siblings(options));
       Directory directory = parse_shard(shard, options.parse);
@@ -231,10 +231,10 @@ struct ModelBuilder {
     }
     builder.index_tensors();
     builder.check_index(index, path.string());
-    builder.state->format = Format::safetensors;
-    builder.state->metadata = std::move(index.metadata);
-    builder.state->arenas.push_back(std::move(index.arena));
-    builder.state->index_data = std::move(data);
+    builder.state.format = Format::safetensors;
+    builder.state.metadata = std::move(index.metadata);
+    builder.state.arenas.push_back(std::move(index.arena));
+    builder.state.index_data = std::move(data);
     return std::move(builder).finish();
   }
 
@@ -278,6 +278,7 @@ Model Model::open(const fs::path& path, const OpenOptions& options) {
 
 Model Model::open_shards(std::span<const fs::path> paths, const OpenOptions& options) {
   std::vector<Shard> shards;
+  shards.reserve(paths.size());
   for (const fs::path& path : paths) shards.push_back(open_shard(path, for_siblings(options)));
   return from_shards(std::move(shards), options.parse);
 }
@@ -292,6 +293,7 @@ Model Model::from_data(ModelData data, const ParseOptions& parsing) {
 Model Model::from_shards(std::vector<Shard> shards, const ParseOptions& parsing) {
   if (shards.empty()) throw Error(Problem{.code = Errc::empty_file});
   std::vector<Directory> directories;
+  directories.reserve(shards.size());
   for (const Shard& shard : shards) directories.push_back(parse_shard(shard, parsing));
   return ModelBuilder::from_set(std::move(shards), std::move(directories));
 }

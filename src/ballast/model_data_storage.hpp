@@ -34,6 +34,7 @@ struct ModelData::Storage {
   [[nodiscard]] const platform::Mapping* mapping() const noexcept {
     return std::get_if<platform::Mapping>(&bytes);
   }
+  // NOLINTNEXTLINE(bugprone-exception-escape): the variant always holds one of them
   [[nodiscard]] std::span<const std::byte> view() const noexcept {
     return std::visit([](const auto& held) { return view_of(held); }, bytes);
   }

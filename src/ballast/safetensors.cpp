@@ -48,11 +48,14 @@ class Parser {
   void parse_metadata(JsonScanner& json, std::uint64_t start);
   void parse_metadata_entry(JsonScanner& json);
   void parse_tensor(JsonScanner& json, std::string_view name, std::uint64_t start);
+  [[nodiscard]] bool parse_usual(JsonScanner& json, Tensor& tensor);
+  [[nodiscard]] bool take_usual(JsonScanner& json, Tensor& tensor);
+  void look_up_dtype(Tensor& tensor, std::string_view word);
   void parse_field(JsonScanner& json, Tensor& tensor, Description& found);
   void parse_dtype(JsonScanner& json, Tensor& tensor, Description& found);
   void parse_shape(JsonScanner& json, Tensor& tensor, Description& found);
-  void parse_offsets(JsonScanner& json, Tensor& tensor, Description& found);
-  void size_up(JsonScanner& json, Tensor& tensor, std::uint64_t start);
+  static void parse_offsets(JsonScanner& json, Tensor& tensor, Description& found);
+  static void size_up(JsonScanner& json, Tensor& tensor, std::uint64_t start);
   void check_names(JsonScanner& json);
   void place_data(JsonScanner& json);
   void check_end(JsonScanner& json, const Tensor* last);
@@ -195,6 +198,7 @@ void Parser::parse_tensor(JsonScanner& json, std::string_view name, std::uint64_
   }
   const std::uint64_t value_start = json.offset();
   if (json.peek() != '{') return refuse(json, Errc::bad_field, tensor, value_start, kEntryField);
+  if (parse_usual(json, tensor)) return size_up(json, tensor, start);
   Description found;
   for (bool more = json.open_object(); more; more = json.next_member())
     parse_field(json, tensor, found);
@@ -206,12 +210,50 @@ void Parser::parse_tensor(JsonScanner& json, std::string_view name, std::uint64_
   size_up(json, tensor, start);
 }
 
+// A description just as the reference writer writes it, and everyone who follows it: the three
+// fields in this order, without white space. Anything else, and anything odd, is left to
+// parse_field, and nothing is taken.
+bool Parser::parse_usual(JsonScanner& json, Tensor& tensor) {
+  const char* start = json.place();
+  if (take_usual(json, tensor)) return true;
+  json.go_back(start);
+  return false;
+}
+
+bool Parser::take_usual(JsonScanner& json, Tensor& tensor) {
+  if (!json.take(R"({"dtype":")")) return false;
+  look_up_dtype(tensor, json.take_plain());
+  if (tensor.dtype == DType::unknown || !json.take(R"(","shape":[)")) return false;
+  std::array<std::uint64_t, Shape::kInPlace> dims;
+  std::size_t rank = 0;
+  while (!json.take("]")) {
+    if (rank == dims.size() || (rank > 0 && !json.take(","))) return false;
+    const std::optional<std::uint64_t> dim = json.take_number();
+    if (!dim) return false;
+    dims[rank++] = *dim;
+  }
+  tensor.shape = Shape({dims.data(), rank});
+  if (!json.take(R"(,"data_offsets":[)")) return false;
+  const std::optional<std::uint64_t> begin = json.take_number();
+  if (!begin || !json.take(",")) return false;
+  const std::optional<std::uint64_t> end = json.take_number();
+  if (!end || *end < *begin || !json.take("]}")) return false;
+  tensor.offset = *begin;
+  tensor.nbytes = *end - *begin;
+  return true;
+}
+
+void Parser::look_up_dtype(Tensor& tensor, std::string_view word) {
+  tensor.dtype_name = word;
+  if (word != last_dtype_name_) {
+    last_dtype_name_ = word;
+    last_dtype_ = dtype_from_safetensors(word);
+  }
+  tensor.dtype = last_dtype_;
+}
+
 void Parser::parse_field(JsonScanner& json, Tensor& tensor, Description& found) {
-  // The order of the reference writer, and of everyone who follows it.
-  if (json.take_key("\"dtype\"")) return parse_dtype(json, tensor, found);
-  if (json.take_key("\"shape\"")) return parse_shape(json, tensor, found);
-  if (json.take_key("\"data_offsets\"")) return parse_offsets(json, tensor, found);
-  const std::string_view field = json.key();  // with an escape, perhaps
+  const std::string_view field = json.key();
   if (json.stopped()) return;
   if (field == "dtype") return parse_dtype(json, tensor, found);
   if (field == "shape") return parse_shape(json, tensor, found);
@@ -224,12 +266,7 @@ void Parser::parse_dtype(JsonScanner& json, Tensor& tensor, Description& found) 
   if (std::exchange(found.has_dtype, true))
     return refuse(json, Errc::duplicate_field, tensor, start, "\"dtype\"");
   if (json.peek() != '"') return refuse(json, Errc::bad_field, tensor, start, kDtypeField);
-  tensor.dtype_name = json.string();
-  if (tensor.dtype_name != last_dtype_name_) {
-    last_dtype_name_ = tensor.dtype_name;
-    last_dtype_ = dtype_from_safetensors(tensor.dtype_name);
-  }
-  tensor.dtype = last_dtype_;
+  look_up_dtype(tensor, json.string());
   if (tensor.dtype != DType::unknown || json.stopped()) return;
   warnings_.add({.code = Errc::unknown_dtype,
                  .kind = SubjectKind::tensor,

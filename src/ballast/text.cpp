@@ -9,13 +9,13 @@ namespace {
 
 constexpr std::uint64_t kHighBits = 0x8080808080808080U;
 
-// The number of ASCII bytes at the start of `text`, rounded down to whole words but for the last
-// few.
+// The number of ASCII bytes at the start of `text`.
 std::size_t ascii_prefix(std::string_view text) noexcept {
+  std::array<std::uint64_t, 4> words{};
   std::size_t at = 0;
-  for (std::uint64_t word = 0; text.size() - at >= sizeof word; at += sizeof word) {
-    std::memcpy(&word, text.data() + at, sizeof word);
-    if ((word & kHighBits) != 0) return at;
+  for (; text.size() - at >= sizeof words; at += sizeof words) {
+    std::memcpy(words.data(), text.data() + at, sizeof words);
+    if (((words[0] | words[1] | words[2] | words[3]) & kHighBits) != 0) break;
   }
   while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
   return at;

@@ -24,7 +24,7 @@ void touch(std::span<const std::byte> bytes) noexcept {
     all ^= word;
   }
   for (const std::byte byte : bytes) all ^= std::to_integer<std::uint64_t>(byte);
-  [[maybe_unused]] volatile std::uint64_t sink = all;
+  [[maybe_unused]] const volatile std::uint64_t sink = all;
 }
 
 class Verifier {

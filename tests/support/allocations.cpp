@@ -18,31 +18,56 @@ void count(std::size_t size) noexcept {
   }
 }
 
-void* counted(std::size_t size) {
+// Null where there is no memory.
+void* quietly(std::size_t size) noexcept {
   count(size);
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
+  return std::malloc(size == 0 ? 1 : size);
 }
 
-void* counted(std::size_t size, std::align_val_t alignment) {
+void* quietly(std::size_t size, std::align_val_t alignment) noexcept {
   count(size);
   const auto unit = static_cast<std::size_t>(alignment);
   const std::size_t whole = (size + unit - 1) / unit * unit;  // what aligned_alloc demands
-  if (void* memory = std::aligned_alloc(unit, whole == 0 ? unit : whole)) return memory;
+  return std::aligned_alloc(unit, whole == 0 ? unit : whole);
+}
+
+template <class... Alignment>
+void* counted(std::size_t size, Alignment... alignment) {
+  if (void* memory = quietly(size, alignment...)) return memory;
   throw std::bad_alloc();
 }
 
 }  // namespace
 
-// [new.delete]: these are all that need replacing; the others are defined by them.
+// All forms of [new.delete]: with a sanitizer's own in between, one is not defined by another.
 void* operator new(std::size_t size) { return counted(size); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, alignment);
+void* operator new[](std::size_t size) { return counted(size); }
+void* operator new(std::size_t size, std::align_val_t unit) { return counted(size, unit); }
+void* operator new[](std::size_t size, std::align_val_t unit) { return counted(size, unit); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return quietly(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return quietly(size); }
+void* operator new(std::size_t size, std::align_val_t unit, const std::nothrow_t&) noexcept {
+  return quietly(size, unit);
+}
+void* operator new[](std::size_t size, std::align_val_t unit, const std::nothrow_t&) noexcept {
+  return quietly(size, unit);
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
 
 namespace ballast::test {
 

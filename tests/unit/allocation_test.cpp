@@ -87,7 +87,8 @@ TEST_CASE("a vocabulary takes no memory until it is asked for") {
   const Directory directory = parse_whole(sample.bytes());
   CHECK(allocations.bytes() < 4'096);
   std::uint64_t length = 0;
-  for (const Value word : directory.metadata.get<Array>("tokens").value()) {
+  const Array tokens = directory.metadata.get<Array>("tokens").value();
+  for (const Value word : tokens) {
     length += word.get<std::string_view>().value().size();
   }
   CHECK(length > 800'000);

@@ -178,8 +178,8 @@ TEST_CASE("formats have names") {
 }  // namespace
 
 const std::vector<HostileRow>& format_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

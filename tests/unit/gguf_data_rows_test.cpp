@@ -321,8 +321,8 @@ TEST_CASE("the data of a GGUF are judged as a whole") {
 }  // namespace
 
 const std::vector<HostileRow>& gguf_data_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

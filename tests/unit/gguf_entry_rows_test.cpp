@@ -305,7 +305,7 @@ void add_array_rows(std::vector<HostileRow>& table) {
        .sample =
            [] {
              const Sample named = GgufBuilder().entry("deep", nested(5)).build();
-             Sample deep = nested_100000();
+             const Sample deep = nested_100000();
              Sample marked;
              marked.write(std::span(deep.bytes()).first(named.at("entry[0].value[0][0][0].items")));
              marked.mark("the fifth array");
@@ -420,8 +420,8 @@ TEST_CASE("the metadata of a GGUF are judged entry by entry") {
 }  // namespace
 
 const std::vector<HostileRow>& gguf_entry_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

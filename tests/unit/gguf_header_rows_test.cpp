@@ -153,8 +153,8 @@ TEST_CASE("the header of a GGUF is judged by its first 24 bytes") {
 }  // namespace
 
 const std::vector<HostileRow>& gguf_header_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

@@ -2,6 +2,9 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -14,7 +17,7 @@ namespace {
 constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
 
 // A file of one tensor, then the one in question, whose claimed size is not written.
-Sample second(std::string dtype, std::vector<std::uint64_t> dims) {
+Sample second(std::string_view dtype, std::vector<std::uint64_t> dims) {
   return GgufBuilder()
       .tensor({.name = "first", .dims = {8}})
       .tensor({.name = "second", .dims = std::move(dims), .dtype = gguf_id(dtype), .nbytes = 0})
@@ -264,8 +267,8 @@ TEST_CASE("the tensor infos of a GGUF are judged one by one") {
 }  // namespace
 
 const std::vector<HostileRow>& gguf_tensor_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

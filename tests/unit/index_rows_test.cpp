@@ -135,11 +135,11 @@ void add_name_rows(std::vector<SetRow>& table) {
         "a shard called '" + std::string(name.json) + "' is refused before any file is touched",
         mapping(R"("a":^")" + std::string(name.json) + "\""), Errc::bad_shard_name, name.decoded));
   }
-  SetRow hidden{.fact = "a plain name may begin with dots and hold spaces",
-                .files = {{"..1 .safetensors", shard({"a"})},
-                          {kIndex, bytes_of(mapping(R"("a":"..1 .safetensors")"))}},
-                .open = {kIndex},
-                .tensors = {"a@..1 .safetensors"}};
+  const SetRow hidden{.fact = "a plain name may begin with dots and hold spaces",
+                      .files = {{"..1 .safetensors", shard({"a"})},
+                                {kIndex, bytes_of(mapping(R"("a":"..1 .safetensors")"))}},
+                      .open = {kIndex},
+                      .tensors = {"a@..1 .safetensors"}};
   table.push_back(hidden);
 }
 
@@ -303,8 +303,8 @@ TEST_CASE("a file without a weight_map does not make the library look for files"
 }  // namespace
 
 const std::vector<SetRow>& index_rows() {
-  static const std::vector<SetRow> table = rows();
-  return table;
+  static const std::vector<SetRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

@@ -23,7 +23,7 @@
 namespace ballast::test {
 namespace {
 
-enum class Verdict { good, malformed, refused_for_another_reason };
+enum class Verdict : std::uint8_t { good, malformed, refused_for_another_reason };
 
 Verdict ours(std::string_view header) {
   const Sample sample = [&] {
@@ -36,10 +36,9 @@ Verdict ours(std::string_view header) {
     static_cast<void>(safetensors::parse({sample.bytes(), std::nullopt}));
     return Verdict::good;
   } catch (const Error& error) {
-    for (const Errc code : {Errc::bad_json, Errc::bad_utf8, Errc::json_too_deep}) {
-      if (error.code() == code) return Verdict::malformed;
-    }
-    return Verdict::refused_for_another_reason;
+    const bool syntax = error.code() == Errc::bad_json || error.code() == Errc::bad_utf8 ||
+                        error.code() == Errc::json_too_deep;
+    return syntax ? Verdict::malformed : Verdict::refused_for_another_reason;
   }
 }
 
@@ -179,7 +178,7 @@ TEST_CASE("two readers of JSON agree on how deep is too deep") {
     for (const auto& [open, close] :
          {std::pair<std::string, std::string>{"[", "]"}, {"{\"a\":", "}"}}) {
       std::string inner = "1";
-      for (int i = 0; i < depth; ++i) inner = open + inner + close;
+      for (int i = 0; i < depth; ++i) inner.insert(0, open).append(close);
       const std::string header =
           R"({"w":{"x":)" + inner + R"(,"dtype":"U8","shape":[0],"data_offsets":[0,0]}})";
       CAPTURE(depth);

@@ -32,7 +32,7 @@ Bytes encoded(const GgufValue& value) {
           bytes.begin() + static_cast<std::ptrdiff_t>(to)};
 }
 
-Value number(GgufValue value) { return {value.type, value.bits}; }
+Value number(const GgufValue& value) { return {value.type, value.bits}; }
 
 template <class T>
 void check_fits(Value value, std::int64_t expected) {

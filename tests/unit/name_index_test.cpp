@@ -26,6 +26,7 @@ struct Item {
 class Items {
  public:
   explicit Items(std::vector<std::string> names) : names_(std::move(names)) {
+    items_.reserve(names_.size());
     for (const std::string& name : names_) items_.push_back({0, name});
   }
   [[nodiscard]] NameList list() const { return {std::span<const Item>(items_), &Item::name}; }

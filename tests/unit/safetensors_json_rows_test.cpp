@@ -336,8 +336,8 @@ TEST_CASE("the header of safetensors is judged as JSON") {
 }  // namespace
 
 const std::vector<HostileRow>& safetensors_json_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

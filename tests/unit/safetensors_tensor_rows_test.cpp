@@ -121,13 +121,13 @@ void add_shape_rows(std::vector<HostileRow>& table) {
         .tensor({.name = "w", .dtype = "U8", .shape = std::vector<std::uint64_t>(rank, 1)})
         .build();
   };
-  HostileRow too_many{.fact = "1,025 dimensions are refused",
-                      .sample = of_rank(1'025),
-                      .refusal = Errc::too_many_dimensions,
-                      .at = "tensor[0].shape",
-                      .subject = "w",
-                      .expected = 1'024,
-                      .actual = 1'025};
+  const HostileRow too_many{.fact = "1,025 dimensions are refused",
+                            .sample = of_rank(1'025),
+                            .refusal = Errc::too_many_dimensions,
+                            .at = "tensor[0].shape",
+                            .subject = "w",
+                            .expected = 1'024,
+                            .actual = 1'025};
   const std::vector<HostileRow> rows{
       fine("a tensor of no dimensions is a scalar",
            R"({"dtype":"F64","shape":[],"data_offsets":[0,8]})"),
@@ -182,10 +182,10 @@ void add_dtype_rows(std::vector<HostileRow>& table) {
                                    .build(),
                      .odd = {{Errc::unknown_dtype, "tensor[1].dtype"}}});
   }
-  HostileRow escaped{.fact = "a dtype that has to be decoded may be unknown as well",
-                     .sample = safetensors_with(
-                         R"({"w":{"dtype":^"\u0051","shape":[5],"data_offsets":[0,8]}})", 8),
-                     .odd = {{Errc::unknown_dtype, "here"}}};
+  const HostileRow escaped{.fact = "a dtype that has to be decoded may be unknown as well",
+                           .sample = safetensors_with(
+                               R"({"w":{"dtype":^"\u0051","shape":[5],"data_offsets":[0,8]}})", 8),
+                           .odd = {{Errc::unknown_dtype, "here"}}};
   table.push_back(escaped);
   table.push_back(misshapen("elements of an unknown dtype must fit in 64 bits as well", "X9",
                             "[4294967296,4294967296]", 8, Errc::size_overflow));
@@ -395,8 +395,8 @@ TEST_CASE("the tensors of safetensors are judged one by one and together") {
 }  // namespace
 
 const std::vector<HostileRow>& safetensors_tensor_rows() {
-  static const std::vector<HostileRow> table = rows();
-  return table;
+  static const std::vector<HostileRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

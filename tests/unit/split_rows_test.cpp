@@ -287,8 +287,8 @@ TEST_CASE("shards that are in memory already make a model as well") {
 }  // namespace
 
 const std::vector<SetRow>& split_rows() {
-  static const std::vector<SetRow> table = rows();
-  return table;
+  static const std::vector<SetRow> kRows = rows();
+  return kRows;
 }
 
 }  // namespace ballast::test

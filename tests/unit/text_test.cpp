@@ -201,7 +201,7 @@ TEST_CASE("a printable string is always valid UTF-8 without control characters")
   Random random(seed);
   for (int round = 0; round < 2'000; ++round) {
     const Bytes bytes = noise(static_cast<std::size_t>(random.below(64)), random.next());
-    const std::size_t limit = static_cast<std::size_t>(random.between(3, 100));
+    const auto limit = static_cast<std::size_t>(random.between(3, 100));
     const std::string shown = printable(text_of(bytes), limit);
     CAPTURE(shown);
     REQUIRE(shown.size() <= limit);
