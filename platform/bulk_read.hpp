@@ -4,10 +4,10 @@
 //     while (reading.step()) show(reading.done());
 //
 // Copying a cached file into fresh memory is bound by one core, which zeroes the pages and then
-// copies. Several threads that take the chunks in turn do both side by side. Measured on two cores,
-// 1.5 GiB into huge pages, median of seven, against one pread loop: two such threads are 1.45 times
-// as fast from the page cache and 1.05 times from a cold disk; a second thread that only faults the
-// pages in ahead of the first (MADV_POPULATE_WRITE) gains 1 %. The heap platform has one thread.
+// copies. Several threads that take the chunks in turn do both side by side: on two cores 1.4 times
+// as fast as one pread loop into the same huge pages, from the page cache. A second thread that only
+// faults the pages in ahead of the first (MADV_POPULATE_WRITE) gains 1 %. The heap platform has one
+// thread.
 #pragma once
 
 #include <cstddef>

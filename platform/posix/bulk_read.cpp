@@ -91,7 +91,7 @@ struct BulkRead::State {
     const SignalsBlocked blocked;
     try {
       while (helpers.size() < count) helpers.emplace_back([this] { help(); });
-    } catch (const std::exception&) {
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
       // As many as the system lets us have; this thread alone is enough.
     }
   }
