@@ -5,9 +5,9 @@
 //
 // Copying a cached file into fresh memory is bound by one core, which zeroes the pages and then
 // copies. Several threads that take the chunks in turn do both side by side: on two cores 1.4 times
-// as fast as one pread loop into the same huge pages, from the page cache. A second thread that only
-// faults the pages in ahead of the first (MADV_POPULATE_WRITE) gains 1 %. The heap platform has one
-// thread.
+// as fast as one pread loop into the same huge pages, from the page cache. A second thread that
+// only faults the pages in ahead of the first (MADV_POPULATE_WRITE) gains 1 %. The heap platform
+// has one thread.
 #pragma once
 
 #include <cstddef>
