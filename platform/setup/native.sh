@@ -38,6 +38,16 @@ native_test_preset() {
   (cd "$root" && ctest --preset "$preset" --parallel "$(cores)") 2>&1 | tee "$log"
 }
 
+# What opening costs in instructions and in memory, which is the same on a busy machine and on an idle one. The
+# benchmarks that take time are run by hand: tests/bench/bench.py.
+native_test_costs() {
+  say 'bench: building'
+  { configure bench && build bench && build bench make-samples; } || return 1
+  say 'bench: counting'
+  python3 "$root/tests/bench/bench.py" --build "$root/build/bench" --inputs "$cache/bench-inputs" \
+    --only instructions memory json 2>&1 | tee "$root/build/bench.log"
+}
+
 native_test_all() {
   local preset status=0 sanitizing=()
   mkdir -p "$root/build"
@@ -47,6 +57,9 @@ native_test_all() {
   native_test_preset dev || status=1
   native_test_preset asan-ubsan ${sanitizing[@]+"${sanitizing[@]}"} || status=1
   native_test_preset heap || status=1
+  if have valgrind && [[ -z $(missing boost) ]]; then
+    native_test_costs || status=1
+  fi
 
   for preset in dev asan-ubsan heap; do
     printf '\n%s\n' "== $preset"

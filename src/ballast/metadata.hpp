@@ -9,6 +9,9 @@
 // the end of the file when it was parsed; iteration checks again, so that a file changed under its
 // mapping gives other values but no stray access.
 //
+// A loop over `metadata.get<Array>(key).value()` would use an optional that is gone: name it first,
+// as above.
+//
 // Threads: reading is safe from any number of threads.
 #pragma once
 

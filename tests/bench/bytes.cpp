@@ -29,7 +29,9 @@
 #include <string_view>
 #include <vector>
 
+#ifdef BALLAST_BENCH_HAS_BOOST_IOSTREAMS  // a peer, where it is installed
 #include <boost/iostreams/device/mapped_file.hpp>
+#endif
 
 #include <ballast/ballast.hpp>
 
@@ -90,10 +92,12 @@ void plain_touch(const char* path) {
   munmap(map, file.size());
 }
 
+#ifdef BALLAST_BENCH_HAS_BOOST_IOSTREAMS
 void boost_touch(const char* path) {
   const boost::iostreams::mapped_file_source file(path);
   exclusive_or(std::as_bytes(std::span(file.data(), file.size())));
 }
+#endif
 
 void ballast_touch(const char* path) {
   const ballast::ModelData data = ballast::ModelData::open(path);
@@ -178,8 +182,10 @@ int main(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
   const int rounds = argc > 3 ? std::max(1, std::atoi(argv[3])) : 9;
   if (mode == "touch" && argc >= 3) return compare(argv[2], rounds, plain_touch, ballast_touch);
+#ifdef BALLAST_BENCH_HAS_BOOST_IOSTREAMS
   if (mode == "touch-boost" && argc >= 3)
     return compare(argv[2], rounds, boost_touch, ballast_touch);
+#endif
   if (mode == "read-vector" && argc >= 3)
     return compare(argv[2], rounds, vector_read, ballast_read);
   if (mode == "read" && argc >= 3) return compare(argv[2], rounds, plain_read, ballast_read);
