@@ -38,6 +38,13 @@ native_test_preset() {
   (cd "$root" && ctest --preset "$preset" --parallel "$(cores)") 2>&1 | tee "$log"
 }
 
+# Mapped and on the heap, a model is the same model.
+native_test_same_json() {
+  say 'same JSON from both platforms: testing'
+  python3 "$root/tests/cli/same_json.py" "$root/build/dev/ballast" "$root/build/heap/ballast" \
+    "$root/build/dev/samples" "${BALLAST_FIXTURES:-$root/../shared/fixtures}"
+}
+
 # What opening costs in instructions and in memory, which is the same on a busy machine and on an idle one. The
 # benchmarks that take time are run by hand: tests/bench/bench.py.
 native_test_costs() {
@@ -57,6 +64,7 @@ native_test_all() {
   native_test_preset dev || status=1
   native_test_preset asan-ubsan ${sanitizing[@]+"${sanitizing[@]}"} || status=1
   native_test_preset heap || status=1
+  native_test_same_json || status=1
   if have valgrind && [[ -z $(missing boost) ]]; then
     native_test_costs || status=1
   fi

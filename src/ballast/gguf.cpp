@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <ballast/cursor.hpp>
+#include <ballast/gguf_layout.hpp>
 #include <ballast/layout.hpp>
 #include <ballast/text.hpp>
 #include <ballast/warning_list.hpp>
@@ -69,7 +70,7 @@ class Parser {
     parse_header();
     parse_entries();
     parse_tensors();
-    place_data();
+    if (!cursor_.stopped()) Layout(input_, limits_, cursor_, warnings_, out_).run();
     if (cursor_.problem()) throw Error(*cursor_.problem());
     if (cursor_.stopped()) return {std::nullopt, cursor_.needed()};
     out_.warnings = std::move(warnings_).finish();
@@ -92,18 +93,8 @@ class Parser {
   void parse_shape(Tensor& tensor);
   void parse_dtype(Tensor& tensor);
   void size_up(Tensor& tensor, std::uint64_t start);
-  void place_data();
-  [[nodiscard]] bool place_tensors();
-  void look_at_header_padding();
-  void check_data_order();
-  void find_end(std::uint64_t header_end);
-  void check_end();
-  void check_trailing();
 
   [[nodiscard]] bool in_bounds(std::uint64_t count, std::uint64_t smallest, Problem problem);
-  void refuse(Errc code, const Tensor& tensor, std::uint64_t start, std::uint64_t expected = 0,
-              std::uint64_t actual = 0);
-  [[nodiscard]] std::uint64_t offset_of(std::string_view name) const noexcept;
   std::pmr::monotonic_buffer_resource& arena();
 
   const Input& input_;
@@ -114,8 +105,7 @@ class Parser {
   std::uint64_t tensor_count_ = 0;
   std::uint64_t entry_count_ = 0;
   std::uint64_t alignment_ = kDefaultAlignment;
-  std::string_view key_;          // of the entry being parsed
-  const Tensor* last_ = nullptr;  // the one whose data end last
+  std::string_view key_;  // of the entry being parsed
 };
 
 // Whether `count` items of at least `smallest` bytes can be in the bytes that are left; else the
@@ -345,7 +335,7 @@ void Parser::parse_tensors() {
   if (const auto repeated =
           out_.tensor_index.build({std::span<const Tensor>(out_.tensors), &Tensor::name})) {
     const Tensor& tensor = out_.tensors[*repeated];
-    refuse(Errc::duplicate_tensor, tensor, offset_of(tensor.name));
+    refuse(cursor_, Errc::duplicate_tensor, tensor, described_at(input_, tensor));
   }
 }
 
@@ -365,17 +355,7 @@ void Parser::parse_tensor(std::uint64_t index) {
   if (cursor_.stopped()) return;
   size_up(tensor, shape_start);
   if ((tensor.offset & (alignment_ - 1)) == 0) return;
-  refuse(Errc::misaligned_offset, tensor, offset_start, alignment_, tensor.offset);
-}
-
-void Parser::refuse(Errc code, const Tensor& tensor, std::uint64_t start, std::uint64_t expected,
-                    std::uint64_t actual) {
-  cursor_.fail({.code = code,
-                .kind = SubjectKind::tensor,
-                .offset = start,
-                .name = tensor.name,
-                .expected = expected,
-                .actual = actual});
+  refuse(cursor_, Errc::misaligned_offset, tensor, offset_start, alignment_, tensor.offset);
 }
 
 void Parser::look_at_name(std::string_view name, std::uint64_t start) {
@@ -405,7 +385,7 @@ void Parser::parse_shape(Tensor& tensor) {
   const std::uint64_t start = cursor_.offset();
   const auto rank = cursor_.read<std::uint32_t>();
   if (rank > kMaxDimensions)
-    return refuse(Errc::too_many_dimensions, tensor, start, kMaxDimensions, rank);
+    return refuse(cursor_, Errc::too_many_dimensions, tensor, start, kMaxDimensions, rank);
   std::array<std::uint64_t, kMaxDimensions> dims;
   for (std::uint32_t i = 0; i < rank; ++i) dims[i] = cursor_.read<std::uint64_t>();
   if (rank <= kUsualDimensions) {
@@ -451,160 +431,20 @@ void Parser::size_up(Tensor& tensor, std::uint64_t start) {
   std::uint64_t elements = 1;
   for (const std::uint64_t dim : tensor.shape) {
     if (dim > kLargestDimension || !multiply(elements, dim, elements)) {
-      return refuse(Errc::size_overflow, tensor, start);
+      return refuse(cursor_, Errc::size_overflow, tensor, start);
     }
   }
   const DTypeInfo& type = info(tensor.dtype);
   if (!type.has_size()) return;
   const std::uint64_t row = tensor.shape.empty() ? 1 : tensor.shape[0];
   if (row % type.block_elements != 0) {
-    return refuse(Errc::partial_block, tensor, start, type.block_elements, row);
+    return refuse(cursor_, Errc::partial_block, tensor, start, type.block_elements, row);
   }
   std::uint64_t nbytes = 0;
   if (!multiply(elements / type.block_elements, type.block_bytes, nbytes)) {
-    return refuse(Errc::size_overflow, tensor, start);
+    return refuse(cursor_, Errc::size_overflow, tensor, start);
   }
   tensor.nbytes = nbytes;
-}
-
-// From offsets in the data to offsets in the file, once it is known where the data begin.
-void Parser::place_data() {
-  if (cursor_.stopped()) return;
-  const std::uint64_t header_end = cursor_.offset();
-  out_.data_offset = header_end;
-  if (!out_.tensors.empty()) {
-    static_cast<void>(round_up(header_end, alignment_, out_.data_offset));  // both far below 2^64
-    look_at_header_padding();
-    if (cursor_.stopped()) return;
-  }
-  if (!place_tensors()) check_data_order();
-  if (cursor_.stopped()) return;
-  find_end(header_end);
-  if (input_.total) check_end();
-  if (input_.total && !cursor_.stopped()) check_trailing();
-}
-
-// True where the tensors follow each other in the order of the file, without holes, as every known
-// writer lays them: then there is nothing more to check.
-bool Parser::place_tensors() {
-  std::uint64_t next = out_.data_offset;
-  bool in_sequence = true;
-  for (Tensor& tensor : out_.tensors) {
-    std::uint64_t end = 0;
-    if (!add(tensor.offset, out_.data_offset, tensor.offset) ||
-        !add(tensor.offset, tensor.nbytes.value_or(0), end) || !round_up(end, alignment_, end)) {
-      refuse(Errc::size_overflow, tensor, offset_of(tensor.name));
-      return true;
-    }
-    in_sequence &= tensor.offset == next && tensor.nbytes.has_value();
-    next = end;
-    if (tensor.nbytes != 0U) last_ = &tensor;
-  }
-  return in_sequence;
-}
-
-// Takes the padding between the header and the data, or what the file has of it.
-void Parser::look_at_header_padding() {
-  const std::uint64_t start = cursor_.offset();
-  const std::span<const std::byte> padding =
-      cursor_.take(std::min(out_.data_offset - start, cursor_.left()));
-  const auto odd = std::find_if(padding.begin(), padding.end(),
-                                [](std::byte byte) { return byte != std::byte{0}; });
-  if (odd == padding.end()) return;
-  warnings_.add({.code = Errc::nonzero_padding,
-                 .kind = SubjectKind::tensor,
-                 .offset = start + static_cast<std::uint64_t>(odd - padding.begin()),
-                 .name = out_.tensors.front().name});
-}
-
-void Parser::check_data_order() {
-  for (std::size_t i = 1; i < out_.tensors.size(); ++i) {
-    const Tensor& tensor = out_.tensors[i];
-    if (tensor.offset >= out_.tensors[i - 1].offset) continue;
-    warnings_.add({.code = Errc::out_of_order,
-                   .kind = SubjectKind::tensor,
-                   .offset = offset_of(tensor.name),
-                   .name = tensor.name});
-  }
-  const DataOrder order(out_.tensors);
-  std::uint64_t end = out_.data_offset;  // of what came before
-  bool end_known = true;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const Tensor& tensor = order[i];
-    if (tensor.nbytes == 0U) continue;  // overlaps nothing and leaves no hole
-    if (tensor.offset < end)
-      return refuse(Errc::overlap, tensor, offset_of(tensor.name), end, tensor.offset);
-    static_cast<void>(round_up(end, alignment_, end));  // checked when the tensor was placed
-    if (tensor.offset > end && end_known) {
-      warnings_.add({.code = Errc::hole,
-                     .kind = SubjectKind::tensor,
-                     .offset = end,
-                     .name = tensor.name,
-                     .expected = end,
-                     .actual = tensor.offset});
-    }
-    end = tensor.offset + tensor.nbytes.value_or(0);
-    end_known = tensor.nbytes.has_value();
-    last_ = &tensor;
-  }
-}
-
-void Parser::find_end(std::uint64_t header_end) {
-  if (last_ == nullptr) {
-    out_.data_end = header_end;  // nothing but empty tensors, or none: the file may end with its
-                                 // header, padded or not
-  } else if (last_->nbytes) {
-    out_.data_end = last_->offset + *last_->nbytes;
-  } else {
-    out_.data_end = out_.padded_end = input_.total;
-    return;
-  }
-  std::uint64_t padded = 0;
-  static_cast<void>(round_up(*out_.data_end, alignment_, padded));
-  out_.padded_end = padded;
-}
-
-// Every tensor lies inside the file. Where the file is too short, the last one says by how much.
-void Parser::check_end() {
-  const std::uint64_t total = *input_.total;
-  const auto check = [&](const Tensor& tensor, std::uint64_t limit) {
-    const std::uint64_t end = tensor.offset + tensor.nbytes.value_or(0);
-    if (end > limit) refuse(Errc::outside_file, tensor, total, end, total);
-  };
-  if (last_ != nullptr) check(*last_, total);
-  // A file may do without the last padding, but one that has a part of it was cut.
-  if (last_ != nullptr && total > *out_.data_end && total < *out_.padded_end) {
-    refuse(Errc::partial_padding, *last_, total, *out_.padded_end, total);
-  }
-  const std::uint64_t data_total =
-      std::max(total, out_.data_offset);  // empty tensors may follow an unpadded header
-  for (const Tensor& tensor : out_.tensors) {
-    if (tensor.nbytes == 0U) check(tensor, data_total);
-  }
-}
-
-void Parser::check_trailing() {
-  const std::uint64_t total = *input_.total;
-  if (total <= *out_.padded_end) return;
-  Problem problem{.offset = out_.padded_end, .expected = out_.padded_end, .actual = total};
-  for (const std::uint64_t end : {*out_.data_end, *out_.padded_end}) {
-    if (end >= input_.bytes.size() || !matches(input_.bytes.subspan(static_cast<std::size_t>(end))))
-      continue;
-    problem.code = Errc::glued_files;
-    problem.offset = problem.expected = end;
-    return cursor_.fail(problem);
-  }
-  problem.code = Errc::trailing_bytes;
-  if (total - *out_.padded_end > limits_.max_trailing) return cursor_.fail(problem);
-  warnings_.add(problem);
-}
-
-// Where the tensor of that name is described: its name is a view into the file, behind a length of
-// eight bytes.
-std::uint64_t Parser::offset_of(std::string_view name) const noexcept {
-  return static_cast<std::uint64_t>(reinterpret_cast<const std::byte*>(name.data()) -
-                                    input_.bytes.data()) -
-         8;
 }
 
 std::pmr::monotonic_buffer_resource& Parser::arena() {

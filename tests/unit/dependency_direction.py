@@ -38,7 +38,7 @@ LAYERS = [
     ["cli"],
 ]
 # Private headers that are a part of another name.
-PART_OF = {"model_data_storage": "model_data"}
+PART_OF = {"model_data_storage": "model_data", "gguf_layout": "gguf"}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MAY_USE_PLATFORM = {"model_data", "loader", "open"}
 

@@ -11,6 +11,7 @@ import tempfile
 # Headers of src/ballast that are not installed, and why nobody outside needs them.
 PRIVATE_HEADERS = {
     "cursor.hpp": "reads that the formats share",
+    "gguf_layout.hpp": "how GGUF checks where data lie",
     "json_scanner.hpp": "what safetensors and its index need of JSON",
     "layout.hpp": "how the formats check where data lie",
     "model_data_storage.hpp": "what ModelData holds, and who fills it",
