@@ -88,9 +88,10 @@ void Layout::check_data_order() {
   for (std::size_t i = 0; i < order.size(); ++i) {
     const Tensor& tensor = order[i];
     if (tensor.nbytes == 0U) continue;  // overlaps nothing and leaves no hole
-    if (tensor.offset < end)
+    if (tensor.offset < end) {
       return refuse(cursor_, Errc::overlap, tensor, described_at(input_, tensor), end,
                     tensor.offset);
+    }
     static_cast<void>(round_up(end, alignment_, end));  // checked when the tensor was placed
     if (tensor.offset > end && end_known) {
       warnings_.add({.code = Errc::hole,
