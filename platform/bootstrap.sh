@@ -14,11 +14,14 @@ source "$setup/needs.sh"
 source "$setup/debian.sh"
 # shellcheck source=platform/setup/native.sh
 source "$setup/native.sh"
+# shellcheck source=platform/setup/wasm.sh
+source "$setup/wasm.sh"
 
 usage() {
   cat <<'END'
 usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample
        platform/bootstrap.sh test          build and run every test
+       platform/bootstrap.sh wasm          set up what the presets wasm32 and wasm64 need
        platform/bootstrap.sh help
 
 What is missing is installed first, on Debian and Ubuntu, as root or through sudo without a password; nothing is removed
@@ -39,6 +42,10 @@ case ${1-} in
   test)
     (($# == 1)) || { usage >&2; exit 2; }
     native_test
+    ;;
+  wasm)
+    (($# == 1)) || { usage >&2; exit 2; }
+    wasm_provide 32 64
     ;;
   help | -h | --help) usage ;;
   *)

@@ -20,6 +20,11 @@ clang-tidy-19   clang-tidy_19           clang-tidy-19       -           -       
 pkg-config      pkg-config              pkgconf             pkgconf     pkgconf     pkgconf     -
 shellcheck      shellcheck              shellcheck          ShellCheck  shellcheck  shellcheck  -
 valgrind        valgrind                valgrind            valgrind    valgrind    -           -
+wasm-ld-19      LLD_19                  lld-19              -           -           -           -
+llvm-ar-19      LLVM_19's_tools         llvm-19             -           -           -           -
+node            Node_18                 nodejs              nodejs      nodejs      node        -
+npm             npm                     npm                 npm         npm         node        -
+xz              xz                      xz-utils            xz          xz          xz          -
 END
 }
 

@@ -165,8 +165,8 @@ void Parser::parse_version() {
 
 void Parser::parse_entries() {
   if (cursor_.stopped()) return;
-  out_.metadata.reserve(
-      std::min<std::uint64_t>(entry_count_, cursor_.available() / kSmallestEntry));
+  out_.metadata.reserve(static_cast<std::size_t>(
+      std::min<std::uint64_t>(entry_count_, cursor_.available() / kSmallestEntry)));
   for (std::uint64_t i = 0; i < entry_count_ && !cursor_.stopped(); ++i) parse_entry(i);
   if (cursor_.stopped()) return;
   if (const auto repeated = out_.metadata.index()) {
@@ -222,9 +222,11 @@ Value Parser::parse_value(ValueType type, std::uint64_t start) {
     }
     case ValueType::array:
       return parse_array(1);
-    case ValueType::boolean:
-      look_at_bools(cursor_.take(1), start);
-      return {type, cursor_.stopped() ? 0 : std::to_integer<std::uint64_t>(input_.bytes[start])};
+    case ValueType::boolean: {
+      const std::span<const std::byte> value = cursor_.take(1);
+      look_at_bools(value, start);
+      return {type, value.empty() ? 0 : std::to_integer<std::uint64_t>(value[0])};
+    }
     default:
       break;
   }
@@ -328,8 +330,8 @@ void Parser::take_alignment(const Value& value, std::uint64_t start) {
 void Parser::parse_tensors() {
   if (cursor_.stopped()) return;
   out_.alignment = alignment_;
-  out_.tensors.reserve(
-      std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor));
+  out_.tensors.reserve(static_cast<std::size_t>(
+      std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor)));
   for (std::uint64_t i = 0; i < tensor_count_ && !cursor_.stopped(); ++i) parse_tensor(i);
   if (cursor_.stopped()) return;
   if (const auto repeated =

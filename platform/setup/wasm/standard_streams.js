@@ -1,0 +1,35 @@
+// For programs that run in Node with Emscripten's NODERAWFS (see emscripten.cmake), which leaves out some of what POSIX
+// says, in 3.1.69: it takes the standard streams for terminals without asking, throws when asked for the size of one,
+// finds no status for them, and lets programs seek in pipes.
+Module['onRuntimeInitialized'] = () => {
+  const fs = require('fs');
+  const isatty = require('tty').isatty;
+
+  const canSeek = (stream) => {
+    const status = fs.fstatSync(stream.nfd);
+    return status.isFile() || status.isBlockDevice() || status.isDirectory();
+  };
+  const open = FS.open;
+  FS.open = (...args) => {
+    const stream = open(...args);
+    if (stream.nfd !== undefined && !canSeek(stream)) stream.seekable = false;
+    return stream;
+  };
+  const llseek = FS.llseek;
+  FS.llseek = (stream, ...args) => {
+    if (stream.nfd !== undefined && !canSeek(stream)) throw new FS.ErrnoError(ERRNO_CODES['ESPIPE']);
+    return llseek(stream, ...args);
+  };
+
+  for (const descriptor of [0, 1, 2]) {
+    const stream = FS.streams[descriptor];
+    if (!stream) continue;
+    stream.path ||= `/dev/fd/${descriptor}`;  // fstat() goes by the path
+    if (!isatty(descriptor)) {
+      stream.tty = undefined;
+    } else {
+      const output = descriptor === 2 ? process.stderr : process.stdout;
+      stream.tty = { ops: { ioctl_tiocgwinsz: () => [output.rows || 0, output.columns || 0] } };
+    }
+  }
+};
