@@ -32,11 +32,12 @@ archive_download() {
   (cd "$work/files" && quietly "apt-get download $3" archive_apt "$work" download $wanted)
 }
 
-# archive_sources WORK SUITE PACKAGES: what the sources are made of, into WORK/files; nothing is unpacked.
+# archive_sources WORK SUITE PACKAGES: the tarballs of upstream's releases, into WORK/files; nothing is unpacked, and of
+# what Debian adds nothing is fetched: after a point release a mirror may name files of it that it no longer has.
 archive_sources() {
   local work=$1 suite=$2 package wanted=''
   for package in $3; do
     wanted+=" $package/$suite"
   done
-  (cd "$work/files" && quietly "apt-get source $3" archive_apt "$work" source --download-only --only-source $wanted)
+  (cd "$work/files" && quietly "apt-get source $3" archive_apt "$work" source --download-only --only-source --tar-only $wanted)
 }
