@@ -47,7 +47,6 @@ struct Buffer {
 
 PlacedBytes allocate(std::uint64_t size, std::size_t residue = 0) {
   try {
-    if (size > PlacedBytes().max_size()) throw std::bad_alloc();
     const platform::PlacingAllocator<std::byte> allocator(residue);
     return PlacedBytes(static_cast<std::size_t>(size), allocator);
   } catch (const std::bad_alloc&) {
@@ -82,11 +81,16 @@ struct Loader::State {
   std::uint64_t received = 0;
   std::optional<std::uint64_t> expected;  // bytes in all
 
-  std::uint64_t most = 0;  // bytes that may be allocated for the model
+  HeapLimit limit;
+  std::uint64_t most;     // bytes that may be allocated for the model
+  std::size_t given = 0;  // room that is handed out, and not filled yet
 
-  void require_room(std::uint64_t size) const {
-    if (size > most) throw Error({.code = Errc::too_large, .expected = size, .actual = most});
+  explicit State(const LoaderOptions& wanted)
+      : options(wanted), expected(wanted.total), limit(wanted.max_bytes), most(limit.most()) {
+    if (expected) require_room(*expected);
   }
+
+  void require_room(std::uint64_t size) const { limit.require(size, {}); }
 
   [[nodiscard]] std::span<std::byte> room() {
     switch (phase) {
@@ -123,6 +127,11 @@ struct Loader::State {
   }
 
   void take(std::size_t count) {
+    if (count > given) {
+      throw Error({.code = Errc::misuse, .word = "more bytes are committed than were prepared"});
+    }
+    given = 0;
+    if (count == 0) return;
     const std::span<const std::byte> bytes = room().first(count);
     if (phase == Phase::trailing) note_trailing(bytes);
     received += count;
@@ -230,7 +239,8 @@ struct Loader::State {
     const std::uint64_t trailing = received - body.filled;
     body.bytes.resize(
         body.filled);  // shorter only without the last padding: frees nothing, moves nothing
-    return DataAccess::make({.bytes = std::move(body.bytes), .trailing = trailing});
+    return DataAccess::make(
+        {.bytes = std::move(body.bytes), .path = options.path, .trailing = trailing});
   }
 
   /// One vector of all segments, each freed as soon as it is copied.
@@ -245,12 +255,27 @@ struct Loader::State {
   }
 };
 
-Loader::Loader(const LoaderOptions& options) : state_(std::make_unique<State>()) {
-  const std::uint64_t allowed = options.max_bytes ? *options.max_bytes : platform::memory_limit();
-  state_->options = options;
-  state_->expected = options.total;
-  state_->most = std::min<std::uint64_t>(allowed, PlacedBytes().max_size());
-  if (options.total) state_->require_room(*options.total);
+/// Does what may fail. Whatever it throws, the loader holds nothing afterwards, and the error says
+/// what the input was.
+template <class Work>
+auto Loader::guarded(Work work) {
+  if (!state_) throw Error(Problem{.code = Errc::misuse, .word = "this load has ended"});
+  try {
+    return work(*state_);
+  } catch (const Error& error) {
+    const std::filesystem::path path = std::move(state_->options.path);
+    cancel();
+    if (path.empty()) throw;
+    throw error.with_path(path.string());
+  } catch (...) {
+    cancel();
+    throw;
+  }
+}
+
+Loader::Loader(const LoaderOptions& options) try : state_(std::make_unique<State>(options)) {
+} catch (const Error& error) {
+  throw error.with_path(options.path.string());
 }
 
 Loader::Loader(Loader&&) noexcept = default;
@@ -258,12 +283,15 @@ Loader& Loader::operator=(Loader&&) noexcept = default;
 Loader::~Loader() = default;
 
 std::span<std::byte> Loader::prepare(std::size_t want) {
-  const std::span<std::byte> room = state_->room();
-  return room.first(std::min(want, room.size()));
+  return guarded([want](State& state) {
+    const std::span<std::byte> room = state.room();
+    state.given = std::min(want, room.size());
+    return room.first(state.given);
+  });
 }
 
 void Loader::commit(std::size_t count) {
-  if (count > 0) state_->take(count);
+  guarded([count](State& state) { state.take(count); });
 }
 
 void Loader::push(std::span<const std::byte> bytes) {
@@ -276,7 +304,7 @@ void Loader::push(std::span<const std::byte> bytes) {
 }
 
 ModelData Loader::finish() {
-  ModelData data = state_->finish();
+  ModelData data = guarded([](State& state) { return state.finish(); });
   cancel();
   return data;
 }

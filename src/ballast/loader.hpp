@@ -13,13 +13,16 @@
 // 64, and the rest lands in it. A vector that grows would take three times the memory of the model,
 // and a WebAssembly heap never gives that back.
 //
-// Bytes that are no model are refused as soon as that is seen, not when all of them have come.
+// Bytes that are no model are refused as soon as that is seen, not when all of them have come. A
+// Loader that has thrown, was cancelled or is finished has freed everything, and refuses what else
+// is asked of it (misuse).
 //
 // Threads: one at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,6 +43,8 @@ struct LoaderOptions {
   /// Whether bytes that are no model are refused. Where they are not, they are collected, in pieces
   /// if their number is not known.
   bool require_model = true;
+  /// What errors call the input: a path, a URL; empty where it has no name.
+  std::filesystem::path path{};
   ParseOptions parse{};
 };
 
@@ -51,10 +56,11 @@ class BALLAST_API Loader {
   ~Loader();
 
   /// Where the next bytes go: room for up to `want` of them, at least one if `want` is not 0. Valid
-  /// until the next call. Throws Error (out_of_memory, too_large).
+  /// until the next call. While the directory is not there yet the room is small, whatever is
+  /// wanted. Throws Error (out_of_memory).
   [[nodiscard]] std::span<std::byte> prepare(std::size_t want);
   /// The first `count` bytes of what prepare() gave are there now. Throws Error as soon as the
-  /// bytes cannot become a model; then, and after cancel(), only the destructor may be called.
+  /// bytes cannot become a model, and misuse for more bytes than there was room for.
   void commit(std::size_t count);
   /// Both, for bytes that lie elsewhere: copies them.
   void push(std::span<const std::byte> bytes);
@@ -68,6 +74,8 @@ class BALLAST_API Loader {
 
  private:
   struct State;
+  template <class Work>
+  auto guarded(Work work);
   std::unique_ptr<State> state_;
 };
 

@@ -70,6 +70,10 @@ ModelData ModelData::from_vector(std::vector<std::byte> bytes) {
   return DataAccess::make({.bytes = std::move(bytes)});
 }
 
+ModelData ModelData::borrow(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  return DataAccess::make({.bytes = Borrowed{bytes, std::move(owner)}});
+}
+
 bool ModelData::is_mmap() const noexcept { return storage_ && storage_->mapping() != nullptr; }
 
 std::uint64_t ModelData::file_size() const noexcept {

@@ -151,6 +151,13 @@ class BALLAST_API ModelData {
   [[nodiscard]] static ModelData open_descriptor(int descriptor, const OpenOptions& options = {});
   /// Bytes that are in memory already: adopted, never copied.
   [[nodiscard]] static ModelData from_vector(std::vector<std::byte> bytes);
+  /// Bytes of somebody else (another mapping, a buffer of another language): neither copied nor
+  /// freed. They must stay where and as they are while the object lives; `owner` is kept that long.
+  [[nodiscard]] static ModelData borrow(std::span<const std::byte> bytes,
+                                        std::shared_ptr<const void> owner = {});
+  template <class Byte, class Allocator>
+  static ModelData borrow(const std::vector<Byte, Allocator>&& bytes,
+                          std::shared_ptr<const void> owner = {}) = delete;  // would dangle
 
   ModelData() noexcept;
   ModelData(ModelData&& other) noexcept;

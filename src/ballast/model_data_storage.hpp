@@ -2,15 +2,19 @@
 // open.cpp, which fill it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include <ballast/error.hpp>
 #include <ballast/model_data.hpp>
 
 #include "platform/file.hpp"
@@ -19,8 +23,15 @@
 
 namespace ballast {
 
+/// Bytes of somebody else, and what keeps them alive.
+struct Borrowed {
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+};
+
 struct ModelData::Storage {
-  using Bytes = std::variant<platform::PlacedBytes, platform::Mapping, std::vector<std::byte>>;
+  using Bytes =
+      std::variant<platform::PlacedBytes, platform::Mapping, std::vector<std::byte>, Borrowed>;
 
   Bytes bytes{};
   std::filesystem::path path{};  // empty for memory and descriptors
@@ -43,6 +54,9 @@ struct ModelData::Storage {
   static std::span<const std::byte> view_of(const platform::Mapping& mapping) noexcept {
     return mapping.bytes();
   }
+  static std::span<const std::byte> view_of(const Borrowed& borrowed) noexcept {
+    return borrowed.bytes;
+  }
   template <class Allocator>
   static std::span<const std::byte> view_of(
       const std::vector<std::byte, Allocator>& held) noexcept {
@@ -58,6 +72,34 @@ struct DataAccess {
     return ModelData(std::make_unique<Storage>(std::move(storage)));
   }
   static Storage& storage(ModelData& data) noexcept { return *data.storage_; }
+};
+
+/// How many bytes a load may put on the heap: what the caller allows, or what the process can have,
+/// and never more than one vector holds.
+class HeapLimit {
+ public:
+  explicit HeapLimit(std::optional<std::uint64_t> max_bytes) : allowed_(max_bytes) {}
+
+  [[nodiscard]] std::uint64_t most() const { return std::min(allowed(), vector_limit()); }
+
+  /// Throws Error where that many bytes are too many; `path` is the file that wants them.
+  void require(std::uint64_t size, const std::string& path) const {
+    if (!allowed_ && size <= platform::kAlwaysFits) return;
+    if (size <= most()) return;
+    const Errc code = vector_limit() < allowed() ? Errc::vector_limit : Errc::too_large;
+    throw Error({.code = code, .expected = size, .actual = most()}, path);
+  }
+
+ private:
+  /// 2 GiB - 1 byte where pointers have 32 bits, whatever the memory could hold.
+  [[nodiscard]] static std::uint64_t vector_limit() noexcept {
+    return platform::PlacedBytes().max_size();
+  }
+  [[nodiscard]] std::uint64_t allowed() const {
+    return allowed_ ? *allowed_ : platform::memory_limit();
+  }
+
+  std::optional<std::uint64_t> allowed_;
 };
 
 }  // namespace ballast

@@ -79,16 +79,8 @@ struct Job {
     if (options.progress) options.progress({done, total});
   }
 
-  /// The most bytes that this load may put on the heap.
-  [[nodiscard]] std::uint64_t most_bytes() const {
-    const std::uint64_t allowed = options.max_bytes ? *options.max_bytes : platform::memory_limit();
-    return std::min<std::uint64_t>(allowed, PlacedBytes().max_size());
-  }
-
   void require_room(std::uint64_t size) const {
-    if (!options.max_bytes && size <= platform::kAlwaysFits) return;
-    const std::uint64_t most = most_bytes();
-    if (size > most) refuse({.code = Errc::too_large, .expected = size, .actual = most});
+    HeapLimit(options.max_bytes).require(size, path.string());
   }
 
   /// Room for that many bytes, which require_room() has let pass; they are not initialised.
@@ -249,6 +241,7 @@ ModelData collect(const Job& job, Incoming& incoming) {
   Loader loader({.total = wanted,
                  .max_bytes = job.options.max_bytes,
                  .require_model = false,
+                 .path = job.path,
                  .parse = job.options.parse});
   for (std::uint64_t done = 0; done < wanted.value_or(kNoEnd); done = loader.progress().done) {
     job.report(done, loader.progress().total);
@@ -268,13 +261,9 @@ ModelData load_unsized(const Job& job, const FileStatus& status) {
   }
   Incoming incoming(job);
   skip(job, incoming);
-  try {
-    ModelData data = collect(job, incoming);
-    job.report(data.file_size(), data.file_size());
-    return data;
-  } catch (const Error& error) {
-    throw error.path().empty() ? error.with_path(job.path.string()) : error;
-  }
+  ModelData data = collect(job, incoming);
+  job.report(data.file_size(), data.file_size());
+  return data;
 }
 
 // ---- All of them --------------------------------------------------------------------------------

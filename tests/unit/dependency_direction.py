@@ -14,7 +14,7 @@ import tempfile
 
 # From the ground up. Names on one line are siblings and do not know each other.
 LAYERS = [
-    ["config"],
+    ["config", "error_table"],
     ["text"],
     ["error"],
     ["dtype"],
@@ -38,7 +38,7 @@ LAYERS = [
     ["cli"],
 ]
 # Private headers that are a part of another name.
-PART_OF = {"model_data_storage": "model_data", "gguf_layout": "gguf"}
+PART_OF = {"c_api": "ballast", "gguf_layout": "gguf", "model_data_storage": "model_data"}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MAY_USE_PLATFORM = {"model_data", "loader", "open"}
 

@@ -27,6 +27,7 @@ constexpr Elsewhere kElsewhere[]{
     {Errc::cancelled, "model_data_read_test.cpp"},
     {Errc::out_of_memory, "model_data_read_test.cpp"},
     {Errc::too_large, "model_data_read_test.cpp"},
+    {Errc::vector_limit, "loader_end_test.cpp"},
     {Errc::not_mappable, "model_data_files_test.cpp"},
     {Errc::range_outside_file, "model_data_files_test.cpp"},
     {Errc::file_changed, "model_data_read_test.cpp"},
@@ -34,6 +35,8 @@ constexpr Elsewhere kElsewhere[]{
     {Errc::unknown_end, "loader_test.cpp"},
     {Errc::no_such_tensor, "model_test.cpp"},
     {Errc::wrong_type, "model_test.cpp"},
+    {Errc::misuse, "loader_end_test.cpp"},
+    {Errc::unexpected, "c_api_test.cpp"},
 };
 
 std::string source_of(std::string_view file) {

@@ -1,0 +1,142 @@
+// How a load ends: done, refused, cancelled, out of memory, or used wrongly.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <ballast/error.hpp>
+#include <ballast/loader.hpp>
+#include <ballast/model.hpp>
+
+#include "tests/support/allocations.hpp"
+#include "tests/support/gguf_builder.hpp"
+#include "tests/unit/storage.hpp"
+
+namespace ballast::test {
+namespace {
+
+Sample gguf() {
+  return GgufBuilder()
+      .entry("general.architecture", "llama")
+      .tensor({.name = "a", .dims = {64, 500}})
+      .build();
+}
+
+// Whatever is asked of it, a loader that has ended refuses.
+void check_ended(Loader& loader) {
+  CHECK(error_of([&] { static_cast<void>(loader.prepare(1)); }).code() == Errc::misuse);
+  CHECK(error_of([&] { loader.commit(0); }).code() == Errc::misuse);
+  CHECK(error_of([&] { loader.push(bytes_of("x")); }).code() == Errc::misuse);
+  CHECK(error_of([&] { static_cast<void>(loader.finish()); }).code() == Errc::misuse);
+  CHECK(loader.progress().done == 0);
+  CHECK_FALSE(loader.progress().total);
+  loader.cancel();
+}
+
+TEST_CASE("more bytes than there was room for are not taken") {
+  const Sample sample = gguf();
+  for (const std::size_t before : {std::size_t{0}, std::size_t{100}, sample.size() - 50}) {
+    CAPTURE(before);
+    Loader loader;
+    loader.push(std::span(sample.bytes()).first(before));
+    const std::size_t room = loader.prepare(20).size();
+    REQUIRE(room > 0);
+    CHECK(error_of([&] { loader.commit(room + 1); }).code() == Errc::misuse);
+    check_ended(loader);
+  }
+}
+
+TEST_CASE("room is given once") {
+  Loader loader;
+  const std::size_t room = loader.prepare(20).size();
+  const Sample sample = gguf();
+  static_cast<void>(loader.prepare(10));
+  std::ranges::copy(std::span(sample.bytes()).first(10), loader.prepare(10).begin());
+  CHECK(room >= 10);
+  loader.commit(10);
+  CHECK(error_of([&] { loader.commit(1); }).code() == Errc::misuse);
+}
+
+TEST_CASE("a loader that has ended refuses what else is asked of it") {
+  const Sample sample = gguf();
+  Loader finished;
+  finished.push(sample.bytes());
+  CHECK(copy_of(finished.finish()) == sample.bytes());
+  check_ended(finished);
+
+  Loader cancelled;
+  cancelled.push(std::span(sample.bytes()).first(1000));
+  cancelled.cancel();
+  check_ended(cancelled);
+
+  Loader refused;
+  CHECK(error_of([&] { refused.push(noise(1000, 1)); }).code() == Errc::unknown_format);
+  check_ended(refused);
+
+  Loader moved;
+  Loader taken = std::move(moved);
+  check_ended(moved);  // NOLINT(bugprone-use-after-move): the very point
+  taken.push(sample.bytes());
+  CHECK(taken.finish().size() == sample.size());
+}
+
+TEST_CASE("errors say what the input was, from the first call to the last") {
+  const LoaderOptions named{.path = "https://example.org/model.gguf"};
+  const Error refused = error_of([&] { Loader(named).push(noise(1000, 2)); });
+  CHECK(refused.code() == Errc::unknown_format);
+  CHECK(refused.path() == named.path);
+  LoaderOptions large = named;
+  large.total = 1000;
+  large.max_bytes = 999;
+  const Error too_large = error_of([&] { Loader{large}; });
+  CHECK(too_large.code() == Errc::too_large);
+  CHECK(too_large.path() == named.path);
+  Loader short_one(named);
+  short_one.push(std::span(gguf().bytes()).first(2000));
+  CHECK(error_of([&] { static_cast<void>(short_one.finish()); }).path() == named.path);
+  Loader whole(named);
+  whole.push(gguf().bytes());
+  const ModelData data = whole.finish();
+  CHECK(data.path() == named.path);
+  CHECK(data.unchanged());
+}
+
+TEST_CASE("what one vector cannot hold is refused before it is allocated, and says what can") {
+  const std::uint64_t most = std::vector<std::byte>().max_size();  // 2 GiB - 1 byte on wasm32
+  const std::uint64_t more = most + 1 + GENERATE(0U, 1U);
+  const std::uint64_t anything = std::numeric_limits<std::uint64_t>::max();
+  const Allocations allocations;
+  const Error announced = error_of([&] { Loader({.total = more, .max_bytes = anything}); });
+  CHECK(announced.code() == Errc::vector_limit);
+  CHECK(announced.expected() == more);
+  CHECK(announced.actual() == most);
+  CHECK(announced.message().find("shards") != std::string::npos);
+  CHECK(announced.message().find("wasm64") != std::string::npos);
+  const Error allowed = error_of([&] { Loader({.total = more, .max_bytes = most}); });
+  CHECK(allowed.code() == Errc::too_large);
+  CHECK(allocations.bytes() < 100'000);
+}
+
+TEST_CASE("a directory may claim more than one vector holds: nobody announced it") {
+  const std::uint64_t most = std::vector<std::byte>().max_size();
+  const std::uint64_t dim = most / 4 / 32 * 32 + 32;
+  const Sample sample = GgufBuilder()
+                            .tensor({.name = "w", .dims = {dim}, .nbytes = 0})
+                            .build()
+                            .with_tail(noise(1000, 1));
+  const Allocations allocations;
+  const Error error = error_of([&] {
+    Loader loader({.max_bytes = std::numeric_limits<std::uint64_t>::max()});
+    loader.push(sample.bytes());
+    static_cast<void>(loader.finish());
+  });
+  CHECK(error.code() == Errc::vector_limit);
+  CHECK(allocations.bytes() < 200'000);
+}
+
+}  // namespace
+}  // namespace ballast::test
