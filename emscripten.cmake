@@ -182,6 +182,9 @@ set(BALLAST_WASM_PROGRAM_LINK_OPTIONS
 
 set(BALLAST_WASM_MODULE_LINK_OPTIONS
   --no-entry
+  # Whoever loads it knows where it is and brings the binary; so its JavaScript has no code for
+  # Node, which would keep bundlers for browsers busy with modules that those do not have.
+  -sENVIRONMENT=web,worker
   -sMODULARIZE=1
   -sEXPORT_ES6=1
   # JavaScript brings the bytes: no file system, which would be half of the JavaScript.
@@ -189,7 +192,9 @@ set(BALLAST_WASM_MODULE_LINK_OPTIONS
   # A page that only inspects needs little; the default is 16 MiB.
   -sINITIAL_HEAP=1MB
   # What the caller may bring. Newer Emscriptens forget what is not listed.
-  -sINCOMING_MODULE_JS_API=instantiateWasm,locateFile,wasmBinary)
+  -sINCOMING_MODULE_JS_API=instantiateWasm,locateFile,wasmBinary
+  # Growing memory makes new views; this is where JavaScript finds the present ones.
+  -sEXPORTED_RUNTIME_METHODS=HEAPU8)
 
 # ---- Emscripten's own toolchain file ----------------------------------------------------------
 

@@ -84,7 +84,7 @@ struct KeptError : ballast_error {
     offset = kept.offset().value_or(0);
     expected = kept.expected().value_or(0);
     actual = kept.actual().value_or(0);
-    name = ballast::name(kept.code()).data();  // a literal, which is terminated
+    name = kept.name().data();  // a literal, which is terminated
     message = kept.message().c_str();
     what = kept.what();
     path = kept.path().c_str();

@@ -136,14 +136,6 @@ std::size_t append_filled(std::string& out, char field, std::string_view behind,
   return kBytes.size();
 }
 
-std::string full_text(const std::string& path, const std::string& message,
-                      const std::error_code& code, std::optional<std::uint64_t> offset) {
-  std::string text = path.empty() ? std::string() : printable(path) + ": ";
-  text.append(message).append(" (").append(name(code));
-  if (offset) text.append(" at byte ").append(std::to_string(*offset));
-  return text.append(")");
-}
-
 }  // namespace
 
 std::string_view name(Errc code) noexcept { return row(static_cast<int>(code)).name; }
@@ -174,6 +166,9 @@ std::string Problem::message() const {
 }
 
 struct Error::State {
+  // Found where the error is made and not by its code later: where nothing asks the operating
+  // system, the names and messages of its errors need not be linked.
+  std::string_view name;
   std::string path;
   std::string message;
   std::string what;
@@ -182,6 +177,13 @@ struct Error::State {
   std::optional<std::uint64_t> offset;
   std::optional<std::uint64_t> expected;
   std::optional<std::uint64_t> actual;
+
+  void compose() {
+    what = path.empty() ? std::string() : printable(path) + ": ";
+    what.append(message).append(" (").append(name);
+    if (offset) what.append(" at byte ").append(std::to_string(*offset));
+    what.append(")");
+  }
 };
 
 Error::Error(std::error_code code, std::shared_ptr<const State> state)
@@ -190,29 +192,32 @@ Error::Error(std::error_code code, std::shared_ptr<const State> state)
 Error::Error(const Problem& problem, std::string path)
     : std::system_error(make_error_code(problem.code)) {
   auto state = std::make_shared<State>();
+  state->name = ballast::name(problem.code);
   state->path = std::move(path);
   state->message = problem.message();
-  state->what = full_text(state->path, state->message, code(), problem.offset);
   state->subject = problem.name;
   state->kind = problem.kind;
   state->offset = problem.offset;
   state->expected = problem.expected;
   state->actual = problem.actual;
+  state->compose();
   state_ = std::move(state);
 }
 
 Error::Error(std::error_code code, std::string_view action, std::string path)
     : std::system_error(code) {
   auto state = std::make_shared<State>();
+  state->name = ballast::name(code);
   state->path = std::move(path);
   state->message.append("cannot ").append(action).append(": ").append(code.message());
-  state->what = full_text(state->path, state->message, code, std::nullopt);
+  state->compose();
   state_ = std::move(state);
 }
 
 Error::~Error() = default;
 
 const char* Error::what() const noexcept { return state_->what.c_str(); }
+std::string_view Error::name() const noexcept { return state_->name; }
 const std::string& Error::message() const noexcept { return state_->message; }
 const std::string& Error::path() const noexcept { return state_->path; }
 std::optional<std::uint64_t> Error::offset() const noexcept { return state_->offset; }
@@ -224,7 +229,7 @@ std::optional<std::uint64_t> Error::actual() const noexcept { return state_->act
 Error Error::with_path(std::string path) const {
   auto state = std::make_shared<State>(*state_);
   state->path = std::move(path);
-  state->what = full_text(state->path, state->message, code(), state->offset);
+  state->compose();
   return {code(), std::move(state)};
 }
 

@@ -21,8 +21,8 @@
 #include <string_view>
 #include <system_error>
 
-#include <ballast/config.hpp>
 #include <ballast/error_table.h>
+#include <ballast/config.hpp>
 
 namespace ballast {
 
@@ -100,6 +100,8 @@ class BALLAST_API Error : public std::system_error {
 
   /// "PATH: MESSAGE (code at byte N)" or "PATH: MESSAGE (code)", safe to print on a terminal.
   [[nodiscard]] const char* what() const noexcept override;
+  /// The stable name of the code: "truncated", "no_such_file_or_directory".
+  [[nodiscard]] std::string_view name() const noexcept;
   /// The sentence alone, safe to print on a terminal.
   [[nodiscard]] const std::string& message() const noexcept;
   /// The file, as it was given; empty where the bytes came from memory.
