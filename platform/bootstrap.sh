@@ -16,11 +16,14 @@ source "$setup/debian.sh"
 source "$setup/native.sh"
 # shellcheck source=platform/setup/wasm.sh
 source "$setup/wasm.sh"
+# shellcheck source=platform/setup/both.sh
+source "$setup/both.sh"
 
 usage() {
   cat <<'END'
-usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample
-       platform/bootstrap.sh test          build and run every test
+usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample: with the native build and
+                                           with the WebAssembly build in Node
+       platform/bootstrap.sh test          build and run every test, natively and in Node
        platform/bootstrap.sh wasm          set up what the presets wasm32 and wasm64 need
        platform/bootstrap.sh help
 
@@ -28,20 +31,26 @@ What is missing is installed first, on Debian and Ubuntu, as root or through sud
 or upgraded. What these systems do not have goes to a cache folder. Elsewhere the missing packages are named. Where
 everything is there already, nothing is installed or downloaded.
 
+The WebAssembly half needs Emscripten 3.1.69, Node and libraries for the target: on Debian they are set up in the cache;
+elsewhere they are taken from an emsdk and BALLAST_WASM_PREFIX. Without them the native half is done, and it is said
+what was left out.
+
 BALLAST_CACHE       the cache folder                               (default: ~/.cache/ballast)
 CMAKE_PREFIX_PATH   where else dependencies may be, as for CMake
 CXX                 the compiler, as for CMake
+BALLAST_EMSCRIPTEN, BALLAST_WASM_PREFIX, BALLAST_NODE64
+                    the folder of an emcc, that of the libraries for WebAssembly, and a Node 24 for wasm64
 END
 }
 
 case ${1-} in
   run)
     (($# <= 2)) || { usage >&2; exit 2; }
-    native_run "${@:2}"
+    run_both "${@:2}"
     ;;
   test)
     (($# == 1)) || { usage >&2; exit 2; }
-    native_test
+    test_both
     ;;
   wasm)
     (($# == 1)) || { usage >&2; exit 2; }

@@ -92,7 +92,7 @@ class CatTest(ModelTest):
 
     def test_a_failed_write_leaves_no_half_of_a_file(self):
         out = self.path("out.bin")
-        done = subprocess.run(["sh", "-c", 'ulimit -f 8; trap "" XFSZ; "$@"', "sh", COMMAND, "cat", self.model, "big",
+        done = subprocess.run(["sh", "-c", 'ulimit -f 8; trap "" XFSZ; "$@"', "sh", *COMMAND, "cat", self.model, "big",
                                "-o", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual((done.returncode, done.stdout), (1, b""))
         self.assertEqual(done.stderr.decode(), f"ballast: {out}: cannot write: File too large (file_too_large)\n")

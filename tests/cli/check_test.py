@@ -66,7 +66,7 @@ class CheckTest(ModelTest):
         for paths, status in [([good, good], 0), ([good, bad], 1)]:
             read, write = os.pipe()
             os.close(read)
-            process = subprocess.Popen([COMMAND, "check", *paths], stdout=write, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen([*COMMAND, "check", *paths], stdout=write, stderr=subprocess.DEVNULL)
             os.close(write)
             self.assertEqual(process.wait(60), status)
 
@@ -126,7 +126,7 @@ class ProgressTest(ModelTest):
 
     def test_an_ignored_ctrl_c_stays_ignored(self):
         read, write = os.pipe()
-        process = subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", COMMAND, "check", "-"], stdin=read,
+        process = subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "check", "-"], stdin=read,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         os.close(read)
         time.sleep(0.5)

@@ -103,7 +103,7 @@ class FailureTest(ModelTest):
                     self.assertRegex(result.err.decode(), f"^ballast: {re.escape(path)}{form}\n$")
 
     def test_memory_that_runs_out_is_an_error_like_any_other(self):
-        limited = ["sh", "-c", 'ulimit -v 60000; exec "$@"', "sh", COMMAND]
+        limited = ["sh", "-c", 'ulimit -v 60000; exec "$@"', "sh", *COMMAND]
         if subprocess.run([*limited, "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode != 0:
             self.skipTest("this build cannot run in little memory")
         content = models.gguf([], [(str(i), [0], models.I8, b"") for i in range(400_000)])
@@ -146,7 +146,7 @@ class WriteTest(ModelTest):
     def test_a_full_disk_is_reported(self):
         for arguments in self.commands():
             with self.subTest(arguments=arguments), open("/dev/full", "wb") as full:
-                done = subprocess.run([COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60)
+                done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60)
                 self.assertEqual((done.returncode, done.stderr), (
                     1, b"ballast: standard output: cannot write: No space left on device "
                        b"(no_space_on_device)\n"))
@@ -154,7 +154,7 @@ class WriteTest(ModelTest):
     def test_a_closed_standard_output_is_reported(self):
         for arguments in self.commands():
             with self.subTest(arguments=arguments):
-                done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", COMMAND, *arguments], stderr=subprocess.PIPE,
+                done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *COMMAND, *arguments], stderr=subprocess.PIPE,
                                       timeout=60)
                 self.assertEqual((done.returncode, done.stderr), (
                     1, b"ballast: standard output: cannot write: Bad file descriptor (bad_file_descriptor)\n"))
@@ -163,7 +163,7 @@ class WriteTest(ModelTest):
         """So that neither a model nor an output gets their numbers, and with them what is meant for a stream."""
         fifo = self.path("fifo")
         os.mkfifo(fifo)
-        process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", COMMAND, "inspect", fifo])
+        process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND, "inspect", fifo])
         names = {i: "" for i in range(3)}
         deadline = time.monotonic() + 30
         while set(names.values()) != {"/dev/null"} and time.monotonic() < deadline:
@@ -177,7 +177,7 @@ class WriteTest(ModelTest):
 
     def test_an_output_is_written_whatever_streams_are_closed(self):
         path, out = self.file(models.simple()), self.path("out")
-        done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", COMMAND, "cat", path,
+        done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND, "cat", path,
                                "blk.1.attn_q.weight", "-o", out], timeout=60)
         self.assertEqual(done.returncode, 0)
         with open(out, "rb") as file:
@@ -189,7 +189,7 @@ class WriteTest(ModelTest):
         path = self.file(models.gguf(entries, [tensor]))
         for arguments in (["inspect", path], ["inspect", "--json", path], ["cat", path, "t"]):
             with self.subTest(arguments=arguments):
-                process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                 process.stdout.read(16)
                 process.stdout.close()
                 err = process.stderr.read()
@@ -201,7 +201,7 @@ class WriteTest(ModelTest):
         path = self.file(models.gguf([], [tensor]))
         read, write = os.pipe()
         os.set_blocking(write, False)
-        process = subprocess.Popen([COMMAND, "cat", path, "t"], stdout=write, stderr=subprocess.PIPE)
+        process = subprocess.Popen([*COMMAND, "cat", path, "t"], stdout=write, stderr=subprocess.PIPE)
         os.close(write)
         with open(read, "rb") as file:
             self.assertEqual(file.read(), tensor[3])

@@ -80,7 +80,9 @@ TEST_CASE("a large sample is made once, and anew where it is not whole") {
   const auto made = std::filesystem::last_write_time(path) - std::chrono::hours(1);
   std::filesystem::last_write_time(path, made);
   CHECK(make_bench_sample(folder.path(), "tensors10k") == path);
-  CHECK(std::filesystem::last_write_time(path) == made);
+  // Compared first: libc++ counts time in 128 bits, which Catch2 cannot print.
+  const bool left_alone = std::filesystem::last_write_time(path) == made;
+  CHECK(left_alone);
   std::filesystem::resize_file(path, 1'000);
   CHECK(make_bench_sample(folder.path(), "tensors10k") == path);
   CHECK(read_file(path) == good);

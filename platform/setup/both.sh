@@ -1,0 +1,126 @@
+# shellcheck shell=bash disable=SC2154 # root and cache are bootstrap.sh's.
+# The two commands, run and test: the native half and the WebAssembly half, one after the other. The native half never
+# waits for the other one, and does without it where there is none.
+
+# Whether WebAssembly can be had here: what there is was brought by the user, or is Debian's and may be installed.
+wasm_can_be_had() {
+  local debian=1
+  [[ $(distribution) != debian ]] || debian=0
+  { emscripten_of_user >/dev/null || { ((debian == 0)) && can_be_root; }; } &&
+    { [[ -n ${BALLAST_WASM_PREFIX-} ]] || ((debian == 0)); }
+}
+
+# wasm_try BITS...: wasm_provide, but that giving up, which it says and which ends a process, is an answer here.
+wasm_try() {
+  # What was set up once is there the second time, which sets the variables.
+  (wasm_provide "$@") && wasm_provide "$@"
+}
+
+# wasm_fresh PRESET: removes a build folder that was made with another compiler, other libraries or another Node than
+# there are now: CMake keeps what it has once found.
+wasm_fresh() {
+  local preset=$1 tools stamp=$root/build/$1/tools
+  tools="$BALLAST_EMSCRIPTEN
+$(readlink -f "${BALLAST_WASM_PREFIX:-$cache/$preset}")
+${BALLAST_NODE64-}"
+  if [[ -d $root/build/$preset && $(cat "$stamp" 2>/dev/null) != "$tools" ]]; then
+    rm -rf "${root:?}/build/$preset"
+  fi
+  mkdir -p "$root/build/$preset"
+  printf '%s\n' "$tools" >"$stamp"
+}
+
+# ---- run ----------------------------------------------------------------------------------------
+
+# Headings go where the tables go, so that each is over its own.
+heading() { printf '%s\n\n' "== $*"; }
+
+# inspect PRESET MODEL: with the command of a build, which is a program or a program and its script.
+inspect() {
+  local words
+  eval "words=($(cat "$root/build/$1/ballast.command"))"
+  "${words[@]}" inspect "$2"
+}
+
+wasm_build_command() { wasm_fresh wasm32 && configure wasm32 && build wasm32 ballast-cli; }
+
+# run_both [MODEL]
+run_both() {
+  local model status=0 other=0
+  provide 'c++ cmake ninja CLI11 fmt' ''
+  locked "$root/build/lock" native_build_command || exit 1
+  model=${1-$root/build/release/samples/tiny.gguf}
+  heading 'native, by mmap'
+  inspect release "$model" || status=$?
+
+  if [[ $model == - || -p $model ]]; then
+    say 'a pipe can be read once; for both builds name a file'
+    return "$status"
+  fi
+  if ! wasm_can_be_had || ! wasm_try 32; then
+    say 'goes on without WebAssembly: only the native build was run'
+    return "$status"
+  fi
+  locked "$root/build/lock" wasm_build_command || exit 1
+  echo
+  heading 'WebAssembly in Node, on the heap'
+  inspect wasm32 "$model" || other=$?
+  return $((status != 0 ? status : other))
+}
+
+# ---- test ---------------------------------------------------------------------------------------
+
+# Mapped and on the heap, native and WebAssembly: a model is the same model.
+test_same_json() {
+  local preset commands=()
+  for preset; do
+    commands+=("$(cat "$root/build/$preset/ballast.command")")
+  done
+  say "same JSON from $*: testing"
+  python3 "$root/tests/cli/same_json.py" "${commands[@]}" -- \
+    "$root/build/dev/samples" "${BALLAST_FIXTURES:-$root/../shared/fixtures}" 2>&1 | tee "$root/build/same-json.log"
+}
+
+# test_all WASM: "due" where the WebAssembly suites have to be run, "missing" where they would have to be, but could not
+# be set up, "none" where this machine cannot have them.
+test_all() {
+  local wasm=$1 preset status=0 same=(dev heap)
+  native_test_presets || status=1
+  for preset in wasm32 wasm64; do
+    if [[ $wasm != due ]]; then
+      echo "$preset: left out, because WebAssembly could not be set up (see above)" >"$root/build/$preset.log"
+    elif ! { wasm_fresh "$preset" && test_preset "$preset"; }; then
+      status=1
+    elif [[ $preset == wasm32 || -n $BALLAST_NODE64 ]]; then
+      same+=("$preset")
+    fi
+  done
+  [[ $wasm != missing ]] || status=1
+  test_same_json "${same[@]}" || status=1
+  if have valgrind && [[ -z $(missing boost) ]]; then
+    native_test_costs || status=1
+  fi
+
+  for preset in dev asan-ubsan heap wasm32 wasm64; do
+    printf '\n%s\n' "== $preset"
+    sed -n '/tests passed/,$p; /not built$/p; /left out/p' "$root/build/$preset.log"
+  done
+  printf '\n%s\n' "== same JSON from ${same[*]}"
+  tail -n 1 "$root/build/same-json.log"
+  return "$status"
+}
+
+test_both() {
+  local wasm=none
+  provide 'c++ cmake ninja CLI11 fmt Catch2 python3' \
+    'boost clang++-19 clang-runtime clang-format-19 clang-tidy-19 pkg-config shellcheck valgrind'
+  if wasm_can_be_had; then
+    wasm=missing
+    ! wasm_try 32 64 || wasm=due
+  else
+    say 'goes on without WebAssembly, which needs an Emscripten (an emsdk, for example) and BALLAST_WASM_PREFIX, or a' \
+      'Debian where packages may be installed; its suites are left out'
+  fi
+  mkdir -p "$root/build"
+  locked "$root/build/lock" test_all "$wasm"
+}
