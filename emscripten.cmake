@@ -175,8 +175,8 @@ set(BALLAST_WASM_PROGRAM_LINK_OPTIONS
   -sENVIRONMENT=node
   # Files are the machine's own files; Emscripten's own file system would see none of them.
   -sNODERAWFS=1
-  # What NODERAWFS gets wrong about terminals and pipes.
-  --pre-js ${CMAKE_CURRENT_LIST_DIR}/platform/setup/wasm/standard_streams.js
+  # What NODERAWFS gets wrong about the environment, terminals, pipes and open files.
+  --pre-js ${CMAKE_CURRENT_LIST_DIR}/platform/setup/wasm/process.js
   # main() returning ends the program: output is flushed, and the exit status is main()'s.
   -sEXIT_RUNTIME=1)
 

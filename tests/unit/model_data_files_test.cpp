@@ -1,57 +1,19 @@
 // What is no regular file with a size, and what cannot be opened: pipes, devices, /proc, folders.
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <csignal>
 #include <fstream>
 #include <iterator>
-#include <thread>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 
+#include "tests/support/pipe.hpp"
 #include "tests/unit/storage.hpp"
 
 namespace ballast::test {
 namespace {
-
-/// Writes all of it, or as much as somebody reads.
-void write_all(int descriptor, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0) return;
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
-/// A pipe that another thread writes bytes into. The thread ends when all are read or the reader is
-/// gone.
-class Pipe {
- public:
-  explicit Pipe(std::span<const std::byte> bytes) {
-    std::signal(SIGPIPE, SIG_IGN);
-    REQUIRE(::pipe2(ends_.data(), O_CLOEXEC) == 0);
-    writer_ = std::thread([bytes, end = ends_[1]] {
-      write_all(end, bytes);
-      ::close(end);
-    });
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  ~Pipe() {
-    ::close(ends_[0]);
-    writer_.join();
-  }
-
-  [[nodiscard]] int reader() const noexcept { return ends_[0]; }
-
- private:
-  std::array<int, 2> ends_{};
-  std::thread writer_;
-};
 
 /// What the C++ library reads.
 Bytes slurp(const std::filesystem::path& path) {
@@ -122,17 +84,9 @@ TEST_CASE("a descriptor that is closed or cannot be read is refused") {
 
 TEST_CASE("a FIFO is read to its end") {
   const std::size_t size = GENERATE(0UL, 1UL, 65536UL, 65537UL, 20 * kMiB + 3);
-  const TempDir folder;
   const Bytes expected = noise(size, size);
-  const auto path = folder / "fifo";
-  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-  std::thread writer([&] {
-    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    write_all(descriptor, expected);
-    ::close(descriptor);
-  });
-  const ModelData data = ModelData::open(path);
-  writer.join();
+  const Fifo fifo(expected);
+  const ModelData data = ModelData::open(fifo.path());
   CHECK(copy_of(data) == expected);
   CHECK_FALSE(data.is_mmap());
   CHECK(data.unchanged());

@@ -1,8 +1,5 @@
 // Reading a file to the heap: one exact vector, well placed, with progress, and ended at any time.
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 #include <string>
 
@@ -11,6 +8,7 @@
 #include <catch2/generators/catch_generators_range.hpp>
 
 #include "tests/support/gguf_builder.hpp"
+#include "tests/support/pipe.hpp"
 #include "tests/support/safetensors_builder.hpp"
 #include "tests/unit/storage.hpp"
 
@@ -109,15 +107,11 @@ TEST_CASE("progress only grows, begins at nothing, and ends at the total") {
 }
 
 TEST_CASE("the progress of a pipe has no total until it has ended") {
-  std::array<int, 2> ends{};
-  REQUIRE(::pipe(ends.data()) == 0);
-  REQUIRE(::write(ends[1], "twelve bytes", 12) == 12);
-  ::close(ends[1]);
+  const Pipe pipe(bytes_of("twelve bytes"));
   std::vector<Progress> seen;
   OpenOptions options;
   options.progress = [&](const Progress& progress) { seen.push_back(progress); };
-  const ModelData data = ModelData::open_descriptor(ends[0], options);
-  ::close(ends[0]);
+  const ModelData data = ModelData::open_descriptor(pipe.reader(), options);
   REQUIRE(seen.size() > 2);
   CHECK(seen.front().done == 0);
   CHECK_FALSE(seen.front().total);

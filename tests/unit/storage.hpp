@@ -1,7 +1,9 @@
-// What the tests of ModelData and of the platform share: both backends, and what the system says
-// about this process's memory. Where a system does not say it, the test is skipped.
+// What the tests of ModelData and of the platform share: both backends, what the system says about
+// this process's memory, and what else not every process can do. Where it cannot, or the system
+// does not say it, the test is skipped.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
@@ -86,6 +89,24 @@ inline void require_proc() {
   for (const char* file : {"/proc/self/pagemap", "/proc/self/status", "/proc/self/fd"}) {
     if (!std::filesystem::exists(file)) SKIP("there is no " << file);
   }
+}
+
+/// Skips the test where a program is one thread and can be no more, as in WebAssembly.
+inline void require_threads() {
+  try {
+    std::thread([] {}).join();
+  } catch (const std::system_error& error) {
+    SKIP("no thread can be started: " << error.what());
+  }
+}
+
+/// Skips the test where the system does not tell which descriptors a new program inherits. In Node
+/// none are, and nobody can ask.
+inline void require_close_on_exec() {
+  const int descriptor = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int flags = ::fcntl(descriptor, F_GETFD);
+  ::close(descriptor);
+  if ((flags & FD_CLOEXEC) == 0) SKIP("O_CLOEXEC is not told of by F_GETFD");
 }
 
 /// For each page that a range touches, whether it is in this process's page table: bit 63 of its

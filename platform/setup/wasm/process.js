@@ -1,6 +1,11 @@
 // For programs that run in Node with Emscripten's NODERAWFS (see emscripten.cmake), which leaves out some of what POSIX
-// says, in 3.1.69: it takes the standard streams for terminals without asking, throws when asked for the size of one,
-// finds no status for them, and lets programs seek in pipes.
+// says, in 3.1.69: it gives programs an environment of its own making, takes the standard streams for terminals without
+// asking, throws when asked for the size of one, finds no status for them, looks for the status of an open file at its
+// path, where another one may lie by now, and lets programs seek in pipes.
+Module['preRun'] = () => {
+  if (typeof ENV !== 'undefined') Object.assign(ENV, process.env);  // programs that never ask have none
+};
+
 Module['onRuntimeInitialized'] = () => {
   const fs = require('fs');
   const isatty = require('tty').isatty;
@@ -12,9 +17,13 @@ Module['onRuntimeInitialized'] = () => {
   const open = FS.open;
   FS.open = (...args) => {
     const stream = open(...args);
-    if (stream.nfd !== undefined && !canSeek(stream)) stream.seekable = false;
+    if (stream.nfd === undefined) return stream;
+    if (!canSeek(stream)) stream.seekable = false;
+    if (fs.fstatSync(stream.nfd).isFile()) stream.path = Object.assign(new String(stream.path), { nfd: stream.nfd });
     return stream;
   };
+  const stat = FS.stat;
+  FS.stat = (path, ...args) => (path.nfd === undefined ? stat(path, ...args) : fs.fstatSync(path.nfd));
   const llseek = FS.llseek;
   FS.llseek = (stream, ...args) => {
     if (stream.nfd !== undefined && !canSeek(stream)) throw new FS.ErrnoError(ERRNO_CODES['ESPIPE']);
