@@ -171,12 +171,13 @@ ballast_wasm_setting(BALLAST_WASM_LINK_OPTIONS GROWABLE_ARRAYBUFFERS 0)
 # The exceptions of all engines since 2021, not those with exnref, which came in 2025.
 ballast_wasm_setting(BALLAST_WASM_LINK_OPTIONS WASM_LEGACY_EXCEPTIONS 1)
 
+set(BALLAST_WASM_PROGRAM_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/platform/setup/wasm/process.js)
 set(BALLAST_WASM_PROGRAM_LINK_OPTIONS
   -sENVIRONMENT=node
   # Files are the machine's own files; Emscripten's own file system would see none of them.
   -sNODERAWFS=1
   # What NODERAWFS gets wrong about the environment, terminals, pipes and open files.
-  --pre-js ${CMAKE_CURRENT_LIST_DIR}/platform/setup/wasm/process.js
+  --pre-js ${BALLAST_WASM_PROGRAM_SCRIPT}
   # main() returning ends the program: output is flushed, and the exit status is main()'s.
   -sEXIT_RUNTIME=1)
 

@@ -1,4 +1,4 @@
-# Runs a corpus' own check on COMMAND, a command line. FOLDER comes first, then $BALLAST_FIXTURES,
+# Runs a corpus' own check on $BALLAST_COMMAND, a command line. FOLDER comes first, then $BALLAST_FIXTURES,
 # then BESIDE.
 
 set(folder "${FOLDER}")
@@ -14,7 +14,8 @@ if(NOT folder)
   set(folder "${BESIDE}")
 endif()
 
-execute_process(COMMAND ${PYTHON} ${folder}/check.py "${COMMAND}" RESULT_VARIABLE status)
+execute_process(COMMAND ${PYTHON} ${folder}/check.py "$ENV{BALLAST_COMMAND}"
+  RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${folder}/check.py found differences (exit status ${status})")
 endif()

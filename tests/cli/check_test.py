@@ -9,7 +9,7 @@ import time
 import unittest
 
 import models
-from support import BACKENDS, COMMAND, HAS_MMAP, ModelTest, Terminal, environment, on_terminal, run
+from support import BACKENDS, COMMAND, HAS_MMAP, ModelTest, Terminal, environment, needs_signals, on_terminal, run
 
 
 class CheckTest(ModelTest):
@@ -115,6 +115,7 @@ class ProgressTest(ModelTest):
         result = on_terminal("check", path, streams=("stderr",), env=environment(TERM="dumb"))
         self.assertEqual((result.status, result.err), (0, b""))
 
+    @needs_signals
     def test_ctrl_c_ends_at_once_and_leaves_a_clean_line(self):
         for command in (["check"], ["inspect", "--json"]):
             terminal, _ = self.slow(*command)
@@ -124,6 +125,7 @@ class ProgressTest(ModelTest):
             self.assertEqual(result.status, -signal.SIGINT)  # which a shell shows as 130
             self.assertEqual(result.out, b"\r\x1b[K")
 
+    @needs_signals
     def test_an_ignored_ctrl_c_stays_ignored(self):
         read, write = os.pipe()
         process = subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "check", "-"], stdin=read,

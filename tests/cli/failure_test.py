@@ -7,7 +7,7 @@ import time
 import unittest
 
 import models
-from support import COMMAND, HAS_MMAP, VERSION, ModelTest, on_terminal, run
+from support import COMMAND, HAS_MMAP, VERSION, ModelTest, needs_closed_streams, on_terminal, run
 
 HELP = "see ballast --help (wrong_usage)"
 INSPECT_HELP = "see ballast inspect --help (wrong_usage)"
@@ -151,6 +151,7 @@ class WriteTest(ModelTest):
                     1, b"ballast: standard output: cannot write: No space left on device "
                        b"(no_space_on_device)\n"))
 
+    @needs_closed_streams
     def test_a_closed_standard_output_is_reported(self):
         for arguments in self.commands():
             with self.subTest(arguments=arguments):

@@ -5,7 +5,7 @@ import re
 import unittest
 
 import models
-from support import BACKENDS, ModelTest, on_terminal, run
+from support import BACKENDS, ModelTest, needs_raw_arguments, on_terminal, run
 
 # Each of these does something to a terminal, or disguises what is there.
 WEAPONS = ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x1b[2J", "\r", "\n", "\b\b", "\x00", "\x7f", "\x85", "\x9b31m",
@@ -94,16 +94,23 @@ class HostileTest(ModelTest):
                 self.assertIn(b"(duplicate_key at byte ", result.err)
                 self.assert_harmless(result)
 
+    def assert_suggested(self, raw):
+        path = self.file(models.gguf([], [(raw, [1], models.I8, b"x")]))
+        result = run("cat", path, os.fsdecode(raw + b"x"))
+        self.assertEqual((result.status, result.out), (1, b""))
+        self.assertIn(b"did you mean", result.err)
+        self.assert_lines(result, 1)
+        self.assert_harmless(result)
+
     def test_suggestions_and_unknown_names(self):
-        for raw in hostile_strings():
-            if b"\x00" in raw:
-                continue
-            path = self.file(models.gguf([], [(raw, [1], models.I8, b"x")]))
-            result = run("cat", path, os.fsdecode(raw + b"x"))
-            self.assertEqual((result.status, result.out), (1, b""))
-            self.assertIn(b"did you mean", result.err)
-            self.assert_lines(result, 1)
-            self.assert_harmless(result)
+        for weapon in WEAPONS:
+            if weapon != "\x00":
+                self.assert_suggested(f"a{weapon}b".encode())
+
+    @needs_raw_arguments
+    def test_suggestions_and_unknown_names_that_are_not_utf8(self):
+        for raw in NOT_UTF8:
+            self.assert_suggested(b"a" + raw + b"b")
 
     def test_arguments(self):
         for raw in hostile_strings():

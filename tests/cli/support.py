@@ -22,6 +22,7 @@ BACKENDS = ["auto", "heap"] + (["map"] if HAS_MMAP else [])
 IN_NODE = os.environ.get("BALLAST_IN_NODE", "0") != "0"
 needs_signals = unittest.skipIf(IN_NODE, "Node hears of signals between calls into WebAssembly, not during one")
 needs_closed_streams = unittest.skipIf(IN_NODE, "Node itself opens standard streams that are closed")
+needs_raw_arguments = unittest.skipIf(IN_NODE, "Node takes arguments for UTF-8, and replaces what is not")
 
 
 class Result:

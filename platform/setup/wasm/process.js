@@ -1,9 +1,12 @@
 // For programs that run in Node with Emscripten's NODERAWFS (see emscripten.cmake), which leaves out some of what POSIX
 // says, in 3.1.69: it gives programs an environment of its own making, takes the standard streams for terminals without
 // asking, throws when asked for the size of one, finds no status for them, looks for the status of an open file at its
-// path, where another one may lie by now, and lets programs seek in pipes.
+// path, where another one may lie by now, lets programs seek in pipes, and cannot wait for a pipe that was set not to
+// block.
 Module['preRun'] = () => {
-  if (typeof ENV !== 'undefined') Object.assign(ENV, process.env);  // programs that never ask have none
+  if (typeof ENV === 'undefined') return;  // a program that never asks
+  // Emscripten takes a character for a byte.
+  for (const [name, value] of Object.entries(process.env)) ENV[name] = Buffer.from(value).toString('latin1');
 };
 
 Module['onRuntimeInitialized'] = () => {
@@ -29,6 +32,20 @@ Module['onRuntimeInitialized'] = () => {
     if (stream.nfd !== undefined && !canSeek(stream)) throw new FS.ErrnoError(ERRNO_CODES['ESPIPE']);
     return llseek(stream, ...args);
   };
+
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  const waiting = (transfer) => (...args) => {
+    for (;;) {
+      try {
+        return transfer(...args);
+      } catch (error) {
+        if (error.errno !== ERRNO_CODES['EAGAIN']) throw error;
+        Atomics.wait(clock, 0, 0, 5);  // milliseconds
+      }
+    }
+  };
+  FS.read = waiting(FS.read);
+  FS.write = waiting(FS.write);
 
   for (const descriptor of [0, 1, 2]) {
     const stream = FS.streams[descriptor];
