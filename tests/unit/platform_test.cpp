@@ -107,10 +107,8 @@ TEST_CASE("positioned reads end where the file does, at any position") {
 }
 
 TEST_CASE("reads in order move on, and pipes have no positions") {
-  const File file = [] {
-    const test::Pipe pipe(test::bytes_of("abc"));
-    return File::duplicate(pipe.reader());
-  }();
+  const test::Pipe pipe(test::bytes_of("abc"));
+  const File file = File::duplicate(pipe.reader());
   test::Bytes into(2);
   CHECK_FALSE(file.is_seekable());
   CHECK(file.read_some(into) == 2);
