@@ -43,8 +43,8 @@ TEST_CASE("the counter counts") {
 
 TEST_CASE("24 bytes that claim any number of tensors and entries take little memory") {
   const Sample bare = GgufBuilder().build();
-  for (const std::uint64_t count :
-       {std::uint64_t{1}, std::uint64_t{1'000'000}, std::uint64_t{1} << 40, UINT64_MAX}) {
+  for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{1'000'000},
+                                    std::uint64_t{1} << 40, std::uint64_t{UINT64_MAX}}) {
     CAPTURE(count);
     CHECK(taken(bare.with<std::uint64_t>("tensor_count", count)) < kLittle);
     CHECK(taken(bare.with<std::uint64_t>("entry_count", count)) < kLittle);
@@ -61,8 +61,8 @@ TEST_CASE("lengths and counts inside a GGUF take no memory before they are held 
                             .entry("words", array_of<std::string>({"a", "b"}))
                             .tensor({.name = "w", .dims = {1}})
                             .build();
-  for (const std::uint64_t claim :
-       {std::uint64_t{1} << 25, std::uint64_t{1} << 32, std::uint64_t{1} << 62, UINT64_MAX}) {
+  for (const std::uint64_t claim : {std::uint64_t{1} << 25, std::uint64_t{1} << 32,
+                                    std::uint64_t{1} << 62, std::uint64_t{UINT64_MAX}}) {
     for (const char* mark :
          {"entry[0]", "entry[0].value", "entry[1].value.count", "entry[1].value[0]", "tensor[0]"}) {
       CAPTURE(claim, mark);
@@ -75,7 +75,8 @@ TEST_CASE("lengths and counts inside a GGUF take no memory before they are held 
 
 TEST_CASE("a safetensors length takes no memory before it is held against the file") {
   const Sample sample = SafetensorsBuilder().tensor({.name = "w", .shape = {1}}).build();
-  for (const std::uint64_t claim : {std::uint64_t{1'000}, std::uint64_t{100'000'000}, UINT64_MAX}) {
+  for (const std::uint64_t claim :
+       {std::uint64_t{1'000}, std::uint64_t{100'000'000}, std::uint64_t{UINT64_MAX}}) {
     CHECK(taken(sample.with<std::uint64_t>("length", claim)) < kLittle);
     CHECK(taken(sample.with<std::uint64_t>("length", claim).bytes(), std::nullopt) < kLittle);
   }

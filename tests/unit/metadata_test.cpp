@@ -220,8 +220,8 @@ TEST_CASE("iteration stops where the bytes break off, at every place") {
 }
 
 TEST_CASE("lengths and types that changed after the check give an end, not a stray access") {
-  for (const std::uint64_t length :
-       {std::uint64_t{3}, std::uint64_t{1} << 63, UINT64_MAX, UINT64_MAX - 7}) {
+  for (const std::uint64_t length : {std::uint64_t{3}, std::uint64_t{1} << 63,
+                                     std::uint64_t{UINT64_MAX}, std::uint64_t{UINT64_MAX - 7}}) {
     Bytes bytes;
     append_number(bytes, length, 8);
     append(bytes, bytes_of("ab"));
