@@ -4,8 +4,17 @@
 #include <limits>
 
 namespace ballast::platform {
+namespace {
+
+// 64-bit Emscripten, 3.1.69 for one, takes a size of 2^53 and more, which JavaScript has no number
+// for, for one that it has: malloc then steps outside the memory. No machine has half as much.
+constexpr std::uint64_t kMost = std::uint64_t{1} << 52;
+
+}  // namespace
 
 std::byte* allocate_placed(std::size_t size, std::size_t residue) {
+  const std::uint64_t wanted = size;
+  if (wanted > kMost) throw std::bad_alloc();
   return static_cast<std::byte*>(::operator new(size + residue, std::align_val_t{kPlacementUnit})) +
          residue;
 }
