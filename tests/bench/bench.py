@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measures Ballast and holds it against its bounds, with peers beside it in the same run.
 
-usage: bench.py --build FOLDER [--inputs FOLDER] [--only SECTION ...] [--rounds N]
+usage: bench.py --build FOLDER [--wasm FOLDER] [--inputs FOLDER] [--only SECTION ...] [--rounds N]
 
-FOLDER is a release build with -DBALLAST_BUILD_BENCH=ON. Inputs are made by its make-samples, once, in --inputs (default:
-BALLAST_CACHE, else the user's cache folder). Sections: instructions, memory, json, bytes, time.
+FOLDER is a release build with -DBALLAST_BUILD_BENCH=ON, and the folder of a WebAssembly build for the sections that begin
+with wasm. Inputs are made by its make-samples, once, in --inputs (default: BALLAST_CACHE, else the user's cache folder).
+Sections: instructions, memory, json, wasm-memory, bytes, wasm, time.
 
 Machines differ and are noisy, so nothing here is a bare time: costs are instructions counted by callgrind, or ratios of two
 programs that alternate in one run (medians; more than 1 means that Ballast is faster). The section `time` is for reading
@@ -22,12 +23,12 @@ import tempfile
 MILLION = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
-SECTIONS = ("instructions", "memory", "json", "bytes", "time")
+SECTIONS = ("instructions", "memory", "json", "wasm-memory", "bytes", "wasm", "time")
 
 
 class Bench:
-    def __init__(self, build, inputs, rounds):
-        self.build, self.inputs, self.rounds = build, inputs, rounds
+    def __init__(self, build, wasm, inputs, rounds):
+        self.build, self.wasm, self.inputs, self.rounds = build, wasm, inputs, rounds
         self.passed = self.failed = 0
 
     def program(self, name):
@@ -121,6 +122,32 @@ class Bench:
         self.row("still resident after release, of what was touched", left / touched, "", 0.01,
                  note=f"{touched / MIB:.0f} of {size / MIB:.0f} MiB were")
 
+    def module(self, *arguments):
+        """What module_bench.mjs prints of the module in the WebAssembly build."""
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "module_bench.mjs")
+        return self.numbers("node", script, os.path.join(self.wasm, "web", "module"), *arguments)
+
+    def run_wasm_memory(self):
+        """The module in Node: peak of the resident set over the idle module, for a model of 768 MiB."""
+        growth, size = self.module("memory", self.input("tensors768m"))
+        self.row("load tensors768m", growth / MIB, "MiB", (1.05 * size + 24 * MIB) / MIB)
+
+    def run_wasm(self):
+        """The module in Node: ratios to the plain way, and to the native library, in the same run."""
+        ratio, ours, plain = self.module("load", self.input("tensors768m"), str(self.rounds))
+        self.row("prepare, readSync, commit over a bare readSync", ratio, "", 0.9, at_least=True,
+                 note=f"{ours:.1f} over {plain:.1f} GB/s")
+        opener = self.program("bench-open")
+        for name, bound in (("vocabulary", 4), ("tensors10k", None), ("safetensors20k", None)):
+            path = self.input(name)
+            native, module = [], []
+            for _ in range(3):
+                native += self.numbers(opener, "memory-time", path, "61")
+                module += self.module("open", path, "61")
+            native, module = sorted(native)[1], sorted(module)[1]
+            self.row(f"open {name} from memory, over the native time", module / native, "", bound,
+                     note=f"{module:.2f} over {native:.2f} ms")
+
     def run_time(self):
         """Milliseconds of an open, warm (for reading; no bound)."""
         opener = self.program("bench-open")
@@ -173,13 +200,18 @@ def main():
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ballast")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", required=True)
+    parser.add_argument("--wasm")
     parser.add_argument("--inputs", default=os.path.join(cache, "bench-inputs"))
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    bench = Bench(os.path.abspath(options.build), os.path.abspath(options.inputs), options.rounds)
+    bench = Bench(os.path.abspath(options.build), options.wasm and os.path.abspath(options.wasm),
+                  os.path.abspath(options.inputs), options.rounds)
     for section in options.only:
-        run = getattr(bench, "run_" + section)
+        if section.startswith("wasm") and not options.wasm:
+            print(f"{section}: skipped: there is no WebAssembly build; name its folder with --wasm")
+            continue
+        run = getattr(bench, "run_" + section.replace("-", "_"))
         print(f"{section}: {run.__doc__}")
         run()
     print(f"{bench.passed} passed, {bench.failed} failed")

@@ -6,6 +6,7 @@
 //     bench-open memory FILE    prints: growth of the resident set in bytes, tensors
 //     bench-open time FILE N    prints: median milliseconds of N opens, all but the first of them
 //     warm
+//     bench-open memory-time FILE N    the same from bytes that are in memory already
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,11 +43,13 @@ int print_memory(const char* path) {
   return 0;
 }
 
-int print_time(const char* path, int rounds) {
+// Calls `open` that often, and prints the median.
+template <class Open>
+int print_time(int rounds, Open open) {
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    measured_open(path);
+    open();
     times.push_back(
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
             .count());
@@ -65,7 +68,14 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (mode == "memory" && argc == 3) return print_memory(argv[2]);
-  if (mode == "time" && argc == 4) return print_time(argv[2], std::max(1, std::atoi(argv[3])));
-  std::fprintf(stderr, "usage: bench-open open|memory FILE | time FILE ROUNDS\n");
+  const int rounds = argc == 4 ? std::max(1, std::atoi(argv[3])) : 0;
+  if (mode == "time" && argc == 4) return print_time(rounds, [&] { measured_open(argv[2]); });
+  if (mode == "memory-time" && argc == 4) {
+    const ballast::ModelData data = ballast::ModelData::read(argv[2]);
+    return print_time(rounds, [&] {
+      static_cast<void>(ballast::Model::from_data(ballast::ModelData::borrow(data.bytes())));
+    });
+  }
+  std::fprintf(stderr, "usage: bench-open open|memory FILE | time|memory-time FILE ROUNDS\n");
   return 2;
 }

@@ -186,11 +186,18 @@ std::uint64_t large_head(Output& out, std::uint64_t rows) {
 }
 
 constexpr std::uint64_t kRowsFor2G = (std::uint64_t{2} << 30) / kLargeTensors / 2'048;
+constexpr std::uint64_t kRowsFor768M = (std::uint64_t{768} << 20) / kLargeTensors / 2'048;
 constexpr std::uint64_t kRowsFor40G = (std::uint64_t{40} << 30) / kLargeTensors / 2'048;
 
 void tensors300(Output& out) {
   Random random(3);
   out.halves(large_head(out, kRowsFor2G), random);
+}
+
+// As large as fits into a 32-bit WebAssembly heap twice.
+void tensors768m(Output& out) {
+  Random random(6);
+  out.halves(large_head(out, kRowsFor768M), random);
 }
 
 // What make_bench_sample lengthens without writing.
@@ -241,6 +248,7 @@ constexpr std::array kRecipes{
     Recipe{"vocabulary", ".gguf", 1, vocabulary},
     Recipe{"tensors10k", ".gguf", 1, tensors10k},
     Recipe{"tensors300", ".gguf", 1, tensors300},
+    Recipe{"tensors768m", ".gguf", 1, tensors768m},
     Recipe{"safetensors20k", ".safetensors", 1, safetensors20k},
     Recipe{"safetensors300", ".safetensors", 1, safetensors300},
     Recipe{"sparse40g", ".gguf", 1, sparse40g, kSparseData},

@@ -138,5 +138,18 @@ TEST_CASE("a directory may claim more than one vector holds: nobody announced it
   CHECK(allocations.bytes() < 200'000);
 }
 
+TEST_CASE("a file that one vector cannot hold is not read, and the refusal says what can") {
+  const std::uint64_t most = std::vector<std::byte>().max_size();
+  if (most > std::uint64_t{1} << 40) SKIP("no file is larger than a vector can be here");
+  const TempDir folder;
+  const auto path = sparse_file(folder, most + 1);
+  const Allocations allocations;
+  const Error error = error_of([&] { return Model::open(path, on(Backend::heap)); });
+  CHECK(error.code() == Errc::vector_limit);
+  CHECK(error.path() == path);
+  CHECK(error.expected() == most + 1);
+  CHECK(allocations.bytes() < 200'000);
+}
+
 }  // namespace
 }  // namespace ballast::test

@@ -7,10 +7,10 @@ import zlib from 'node:zlib';
 
 const { BALLAST_MODULE, BALLAST_WASM_BITS } = process.env;
 
-// In bytes. A pointer of 64 bits costs a tenth.
+// In bytes. With 64 bits, pointers are longer, and the libraries are not optimised as a whole.
 const BUDGETS = {
   32: { 'ballast.wasm': { plain: 120_000, gzipped: 50_000 }, 'ballast.mjs': { gzipped: 8_000 } },
-  64: { 'ballast.wasm': { plain: 132_000, gzipped: 55_000 }, 'ballast.mjs': { gzipped: 8_000 } },
+  64: { 'ballast.wasm': { plain: 140_000, gzipped: 58_000 }, 'ballast.mjs': { gzipped: 8_000 } },
 }[BALLAST_WASM_BITS];
 
 for (const [name, budget] of Object.entries(BUDGETS)) {
