@@ -49,7 +49,7 @@ configure_file(platform/setup/ballast.pc.in ballast.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ballast.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT ballast-development)
 
-if(BALLAST_BUILD_CLI)
+if(BALLAST_BUILD_CLI AND NOT EMSCRIPTEN)  # there it is two files, for `npx`
   install(TARGETS ballast-cli
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ballast-runtime)
   if(BALLAST_SHARED AND NOT absolute_libdir)

@@ -1,5 +1,6 @@
 # Builds CONSUMER against the installed tree of a KIND, or against the sources where KIND is "source",
-# runs it on MODEL, and compares what it prints with what the command BALLAST says.
+# runs it on MODEL, and compares what it prints with what the command BALLAST says. With a TOOLCHAIN
+# file, consumer and command run in EMULATOR, and OPTIONS go to CMake, too.
 
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
@@ -8,6 +9,7 @@ set(tree ${WORK}/tree-${KIND})
 set(work ${WORK}/${CONSUMER}-${KIND})
 file(REMOVE_RECURSE ${work})
 file(MAKE_DIRECTORY ${work})
+set(program ${work}/consumer)
 
 if(CONSUMER STREQUAL "pkg_config")
   find_program(PKG_CONFIG NAMES pkgconf pkg-config REQUIRED)
@@ -23,14 +25,20 @@ if(CONSUMER STREQUAL "pkg_config")
   run(${COMPILER} -std=c++20 ${here}/consumer.cpp ${flags} -Wl,-rpath,${tree}/${LIBDIR}
     -o ${work}/consumer)
 else()
-  run(${CMAKE_COMMAND} -S ${here}/${CONSUMER} -B ${work} -G ${GENERATOR}
-    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${tree} -DKIND=${KIND}
-    -DBALLAST_SOURCE=${SOURCE})
+  if(TOOLCHAIN)
+    # As with an emsdk: its own toolchain file, which looks for packages nowhere but in its sysroot.
+    set(how -DCMAKE_TOOLCHAIN_FILE=${TOOLCHAIN} -Dballast_DIR=${tree}/${LIBDIR}/cmake/ballast)
+    set(program ${EMULATOR} ${work}/consumer.js)
+  else()
+    set(how -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${tree})
+  endif()
+  run(${CMAKE_COMMAND} -S ${here}/${CONSUMER} -B ${work} -G ${GENERATOR} ${how}
+    -DKIND=${KIND} -DBALLAST_SOURCE=${SOURCE} ${OPTIONS})
   run(${CMAKE_COMMAND} --build ${work} --parallel 2)
 endif()
 
-execute_process(COMMAND ${work}/consumer ${MODEL} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
-execute_process(COMMAND ${BALLAST} inspect --json ${MODEL}
+execute_process(COMMAND ${program} ${MODEL} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${EMULATOR} ${BALLAST} inspect --json ${MODEL}
   OUTPUT_VARIABLE json COMMAND_ERROR_IS_FATAL ANY)
 
 set(expected "")
