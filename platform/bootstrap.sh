@@ -19,6 +19,13 @@ source "$setup/wasm.sh"
 # shellcheck source=platform/setup/both.sh
 source "$setup/both.sh"
 
+# Emscripten starts Python for every file that it compiles, and the shim of a version manager in front of it would take
+# as long as the compiler.
+if [[ -z ${EMSDK_PYTHON-} ]] && have python3; then
+  EMSDK_PYTHON=$(python3 -c 'import sys; print(sys.executable)')
+  export EMSDK_PYTHON
+fi
+
 usage() {
   cat <<'END'
 usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample: with the native build and

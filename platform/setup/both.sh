@@ -98,7 +98,7 @@ test_all() {
   [[ $wasm != missing ]] || status=1
   test_same_json "${same[@]}" || status=1
   if have valgrind && [[ -z $(missing boost) ]]; then
-    native_test_costs || status=1
+    test_costs || status=1
   fi
 
   for preset in dev asan-ubsan heap wasm32 wasm64; do
@@ -107,6 +107,10 @@ test_all() {
   done
   printf '\n%s\n' "== same JSON from ${same[*]}"
   tail -n 1 "$root/build/same-json.log"
+  if [[ -e $root/build/bench.log ]]; then
+    printf '\n%s\n' '== costs'
+    tail -n 1 "$root/build/bench.log"
+  fi
   return "$status"
 }
 

@@ -43,12 +43,14 @@ native_test_presets() {
   return "$status"
 }
 
-# What opening costs in instructions and in memory, which is the same on a busy machine and on an idle one. The
-# benchmarks that take time are run by hand: tests/bench/bench.py.
-native_test_costs() {
+# What opening costs in instructions and in memory, which is the same on a busy machine and on an idle one, and what a
+# load takes in Node, where that was built. The benchmarks that take time are run by hand: tests/bench/bench.py.
+test_costs() {
+  local with=()
+  [[ ! -e $root/build/wasm32/web/module/ballast.wasm ]] || with=(--wasm "$root/build/wasm32")
   say 'bench: building'
   { configure bench && build bench && build bench make-samples; } || return 1
   say 'bench: counting'
   python3 "$root/tests/bench/bench.py" --build "$root/build/bench" --inputs "$cache/bench-inputs" \
-    --only instructions memory json 2>&1 | tee "$root/build/bench.log"
+    ${with[@]+"${with[@]}"} --only instructions memory json wasm-memory 2>&1 | tee "$root/build/bench.log"
 }

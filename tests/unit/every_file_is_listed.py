@@ -29,6 +29,9 @@ LISTS = [
     ("tests/unit", "*.cpp", "tests/CMakeLists.txt"),
     ("tests/support", "*.cpp", "tests/support/CMakeLists.txt"),
     ("tests/compile_fail", "*.cpp", "tests/CMakeLists.txt"),
+    ("tests/c", "*.c", "tests/CMakeLists.txt"),
+    ("tests/web", "*_test.mjs", "tests/web/CMakeLists.txt"),
+    ("web/module", "*.cpp", "web/module/CMakeLists.txt"),
 ]
 
 
@@ -56,8 +59,9 @@ def self_test():
         for name in ("src/ballast/a.cpp", "src/ballast/aa.cpp", "src/ballast/cursor.hpp", "tests/unit/b_test.cpp"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).touch()
-        (root / "tests/support").mkdir()
-        (root / "tests/support/CMakeLists.txt").touch()
+        for listing in {listing for _, _, listing in LISTS}:
+            (root / listing).parent.mkdir(parents=True, exist_ok=True)
+            (root / listing).touch()
         (root / "tests/CMakeLists.txt").write_text("add_executable(unit unit/b_test.cpp)\n", encoding="utf-8")
         failures = []
         for text, expected in (
