@@ -2,6 +2,7 @@
 """Runs what the README shows.
 
 usage: run.py --checkout DIR --command FILE --samples DIR --tree DIR --cmake FILE --generator NAME --compiler FILE
+       run.py --checkout DIR --command FILE --samples DIR --place NAME --path DIRS
        run.py --self-test
 
 A comment before a fenced block makes it a test:
@@ -9,6 +10,8 @@ A comment before a fenced block makes it a test:
     <!-- test: NAME -->     sh: run with bash in a scratch copy of the checkout, the built command first on PATH
                             cpp, c: compiled against the installed library and run there; a snippet without a main
                             is put into one, its #include lines before it
+    <!-- test: NAME in PLACE -->   the same, but only with --place PLACE, and then only those; --path brings
+                            the programs that they need
     <!-- output: NAME -->   what that test prints, exactly, where a line "..." stands for any number of lines
 
 The scratch copy also holds the sample models, as model.gguf and model.safetensors. A README without a test fails.
@@ -23,7 +26,7 @@ import sys
 import tempfile
 
 BLOCK = re.compile(
-    r"^<!-- (?P<kind>test|output): *(?P<name>[\w.-]+) *-->[ \t]*\n\s*?"
+    r"^<!-- (?P<kind>test|output): *(?P<name>[\w.-]+)(?: in (?P<place>\w+))? *-->[ \t]*\n\s*?"
     r"^(?P<fence>`{3,})(?P<language>\w*)[ \t]*\n(?P<body>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"^\s*<!--\s*(?:test|output)\b.*$", re.MULTILINE)
 LANGUAGES = {"sh", "cpp", "c"}
@@ -33,9 +36,9 @@ class Broken(Exception):
     """What is wrong with the README, in a sentence."""
 
 
-def parse(text):
-    """The tests, as {name: (language, body)}, and what they must print, as {name: text}."""
-    tests, outputs = {}, {}
+def parse(text, place=None):
+    """The tests of a place, as {name: (language, body)}, and what they must print, as {name: text}."""
+    tests, outputs, elsewhere = {}, {}, set()
     blocks = list(BLOCK.finditer(text))
     marks = MARK.findall(text)
     if len(marks) != len(blocks):
@@ -47,10 +50,13 @@ def parse(text):
             raise Broken(f"two blocks are marked {block['kind']}: {name}")
         if block["kind"] == "test" and language not in LANGUAGES:
             raise Broken(f"{name} is in {language or 'no language'}, which cannot be run")
+        if block["kind"] == "test" and block["place"] != place:
+            elsewhere.add(name)
+            continue
         known[name] = (language, block["body"]) if block["kind"] == "test" else block["body"]
     if not tests:
         raise Broken("no block is marked as a test")
-    if strangers := outputs.keys() - tests.keys():
+    if strangers := outputs.keys() - tests.keys() - elsewhere:
         raise Broken(f"output without a test: {', '.join(sorted(strangers))}")
     return tests, outputs
 
@@ -107,7 +113,7 @@ def build_snippets(tests, folder, options):
 
 
 def run_all(options):
-    tests, outputs = parse((options.checkout / "README.md").read_text(encoding="utf-8"))
+    tests, outputs = parse((options.checkout / "README.md").read_text(encoding="utf-8"), options.place)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="ballast-readme-") as temporary:
         scratch, snippets = pathlib.Path(temporary, "ballast"), pathlib.Path(temporary, "snippets")
@@ -115,7 +121,8 @@ def run_all(options):
         for format_name in ("gguf", "safetensors"):
             shutil.copy(options.samples / f"tiny.{format_name}", scratch / f"model.{format_name}")
         build_snippets(tests, snippets, options)
-        environment = {**os.environ, "PATH": f"{options.command.parent}{os.pathsep}{os.environ['PATH']}"}
+        first = [str(options.command.parent), *filter(None, [options.path])]
+        environment = {**os.environ, "PATH": os.pathsep.join([*first, os.environ["PATH"]])}
         for name, (language, body) in tests.items():
             command = ["bash", "-euo", "pipefail", "-c", body] if language == "sh" else [snippets / name]
             done = subprocess.run(command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL,
@@ -144,6 +151,9 @@ def self_test():
     facts = {
         "a marked block is found": parse(one) == ({"a": ("sh", "true\n")}, {}),
         "an unmarked block is left alone": parse(one + "```sh\nfalse\n```\n")[0].keys() == {"a"},
+        "a block of another place is left alone": parse(one.replace(" -->", " in x -->") + one.replace(": a", ": b"))[0]
+        == {"b": ("sh", "true\n")},
+        "a block is found in its place": parse(one.replace(" -->", " in x -->"), "x")[0] == {"a": ("sh", "true\n")},
         "an output is found": parse(one + "<!-- output: a -->\n\n```\nx\n```\n")[1] == {"a": "x\n"},
         "a README without tests is refused": refused("```sh\ntrue\n```\n"),
         "a mark without a block is refused": refused(one + "<!-- test: b -->\nwords\n"),
@@ -165,9 +175,12 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
     parser = argparse.ArgumentParser(usage=__doc__)
-    for name in ("checkout", "command", "samples", "tree", "cmake", "compiler"):
+    for name in ("checkout", "command", "samples"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
-    parser.add_argument("--generator", required=True)
+    for name in ("tree", "cmake", "compiler"):
+        parser.add_argument(f"--{name}", type=pathlib.Path)
+    for name in ("generator", "place", "path"):
+        parser.add_argument(f"--{name}")
     try:
         return 1 if run_all(parser.parse_args()) else 0
     except Broken as problem:

@@ -1,4 +1,4 @@
-// How a load ends: done, refused, cancelled, out of memory, or used wrongly.
+// What a load costs, and how it ends: done, refused, cancelled, out of memory, or used wrongly.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -24,6 +24,42 @@ Sample gguf() {
       .entry("general.architecture", "llama")
       .tensor({.name = "a", .dims = {64, 500}})
       .build();
+}
+
+struct Cost {
+  std::uint64_t pieces;  // taken from the heap
+  std::uint64_t bytes;
+};
+
+// What is taken from the heap while a model with that many tensors is pushed. Looking at the
+// directory takes some each time, so this tells how often that is done, too.
+Cost cost(std::uint64_t tensors, std::size_t piece) {
+  GgufBuilder builder;
+  for (std::uint64_t i = 0; i < tensors; ++i)
+    builder.tensor({.name = "blk." + std::to_string(i), .dims = {8}});
+  const Sample sample = builder.build();
+  const Allocations allocations;
+  Loader loader;
+  for (std::size_t at = 0; at < sample.size(); at += piece)
+    loader.push(std::span(sample.bytes()).subspan(at, std::min(piece, sample.size() - at)));
+  static_cast<void>(loader.finish());
+  return {allocations.count(), allocations.bytes()};
+}
+
+TEST_CASE("pieces of one byte cost no more looks and copies than pieces of any size") {
+  const Cost large = cost(3000, 1 << 20);
+  REQUIRE(large.pieces > 10);
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{4096}}) {
+    CHECK(cost(3000, piece).pieces == large.pieces);
+    CHECK(cost(3000, piece).bytes == large.bytes);
+  }
+}
+
+TEST_CASE("the cost of a load grows with the model, not with its square") {
+  const Cost one = cost(1000, 1);
+  const Cost eight = cost(8000, 1);
+  CAPTURE(one.bytes, eight.bytes);
+  CHECK(eight.bytes < 2 * 8 * one.bytes);
 }
 
 // Whatever is asked of it, a loader that has ended refuses.
