@@ -1,5 +1,5 @@
-# Runs a corpus' own check on $BALLAST_COMMAND, a command line. FOLDER comes first, then $BALLAST_FIXTURES,
-# then BESIDE.
+# Runs a corpus' own check on $BALLAST_COMMAND, a command line, with the options PARTS. The folder is FOLDER,
+# else $BALLAST_FIXTURES, else BESIDE.
 
 set(folder "${FOLDER}")
 if(NOT folder)
@@ -14,7 +14,7 @@ if(NOT folder)
   set(folder "${BESIDE}")
 endif()
 
-execute_process(COMMAND ${PYTHON} ${folder}/check.py "$ENV{BALLAST_COMMAND}"
+execute_process(COMMAND ${PYTHON} ${folder}/check.py "$ENV{BALLAST_COMMAND}" ${PARTS}
   RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${folder}/check.py found differences (exit status ${status})")
