@@ -20,9 +20,8 @@ wasm_try() {
 # there are now: CMake keeps what it has once found.
 wasm_fresh() {
   local preset=$1 tools stamp=$root/build/$1/tools
-  tools="$BALLAST_EMSCRIPTEN
-$(readlink -f "${BALLAST_WASM_PREFIX:-$cache/$preset}")
-${BALLAST_NODE64-}"
+  tools=$(printf '%s\n' "$BALLAST_EMSCRIPTEN" "$(readlink -f "${BALLAST_WASM_PREFIX:-$cache/$preset}")")
+  [[ $preset != wasm64 ]] || tools+=" ${BALLAST_NODE64-}"
   if [[ -d $root/build/$preset && $(cat "$stamp" 2>/dev/null) != "$tools" ]]; then
     rm -rf "${root:?}/build/$preset"
   fi
