@@ -73,6 +73,10 @@
 extern "C" {
 #endif
 
+/* The linter knows C++ only.
+ * NOLINTBEGIN(modernize-use-using,performance-enum-size,readability-identifier-naming)
+ */
+
 /* ---- Version --------------------------------------------------------------------------------- */
 
 /** The version of the library, "0.1.0"; its three numbers where the pointers are not NULL. */
@@ -459,6 +463,8 @@ BALLAST_API int ballast_value_next(ballast_value *rest, ballast_value *element);
  * cut after `capacity` - 1 bytes. Answers how many bytes there would have been, as snprintf does,
  * or 0 where there is no memory. */
 BALLAST_API size_t ballast_printable(const char *text, size_t size, char *out, size_t capacity);
+
+/* NOLINTEND(modernize-use-using,performance-enum-size,readability-identifier-naming) */
 
 #ifdef __cplusplus
 } /* extern "C" */
