@@ -1,6 +1,6 @@
 # Builds CONSUMER against the installed tree of a KIND, or against the sources where KIND is "source",
 # runs it on MODEL, and compares what it prints with what the command BALLAST says. With a TOOLCHAIN
-# file, consumer and command run in EMULATOR, and OPTIONS go to CMake, too.
+# file, consumer and command run in EMULATOR, with pointers of BITS bits.
 
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
@@ -28,12 +28,15 @@ else()
   if(TOOLCHAIN)
     # As with an emsdk: its own toolchain file, which looks for packages nowhere but in its sysroot.
     set(how -DCMAKE_TOOLCHAIN_FILE=${TOOLCHAIN} -Dballast_DIR=${tree}/${LIBDIR}/cmake/ballast)
+    if(BITS EQUAL 64)
+      list(APPEND how -DCMAKE_C_FLAGS=-sMEMORY64=1 -DCMAKE_CXX_FLAGS=-sMEMORY64=1)
+    endif()
     set(program ${EMULATOR} ${work}/consumer.js)
   else()
     set(how -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${tree})
   endif()
   run(${CMAKE_COMMAND} -S ${here}/${CONSUMER} -B ${work} -G ${GENERATOR} ${how}
-    -DKIND=${KIND} -DBALLAST_SOURCE=${SOURCE} ${OPTIONS})
+    -DKIND=${KIND} -DBALLAST_SOURCE=${SOURCE})
   run(${CMAKE_COMMAND} --build ${work} --parallel 2)
 endif()
 
