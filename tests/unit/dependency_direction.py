@@ -37,8 +37,12 @@ LAYERS = [
     ["ballast"],
     ["cli"],
 ]
-# Private headers that are a part of another name.
-PART_OF = {"c_api": "ballast", "gguf_layout": "gguf", "model_data_storage": "model_data"}
+# Files that are a part of another name.
+PART_OF = {
+    "c_api": "ballast", "c_api_error": "ballast", "c_api_model": "ballast",
+    "gguf_layout": "gguf",
+    "model_data_storage": "model_data",
+}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MAY_USE_PLATFORM = {"model_data", "loader", "open"}
 

@@ -10,6 +10,7 @@ import tempfile
 
 # Headers of src/ballast that are not installed, and why nobody outside needs them.
 PRIVATE_HEADERS = {
+    "c_api.hpp": "what the files of the C API share",
     "cursor.hpp": "reads that the formats share",
     "gguf_layout.hpp": "how GGUF checks where data lie",
     "json_scanner.hpp": "what safetensors and its index need of JSON",
