@@ -36,8 +36,8 @@ debian_packages() {
       libcatch2-dev)
         offers "$package" 3 || { offers catch2 3 && package=catch2; } || package+=/$(codename)-backports
         ;;
-      # Debian 12's default Boost, 1.74, has no JSON.
-      libboost-json-dev) offers "$package" || package=libboost-json1.81-dev ;;
+      # Debian 12's default Boost is 1.74.
+      libboost*-dev) offers "$package" 1.81 || package=${package%-dev}1.81-dev ;;
     esac
     echo "$package"
   done
@@ -76,10 +76,10 @@ debian_install() {
     package=$(debian_packages "$need")
     if [[ $package == */*-backports ]]; then
       catch2_unpack || true
-    elif [[ $need == boost ]] && ! installable "$package"; then
+    elif [[ $package == libboost*1.81-dev ]] && ! { can_be_root && installable "$package"; }; then
       boost_unpack || true
-    else
-      packages+=" $package"
+    elif offers "$package"; then  # a package that this release does not have would keep away the others
+      [[ "$packages " == *" $package "* ]] || packages+=" $package"
     fi
   done
   if [[ -n $packages ]] && can_be_root; then

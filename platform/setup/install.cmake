@@ -19,6 +19,10 @@ configure_package_config_file(
   INSTALL_DESTINATION ${package_dir}
   NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(ballast-config-version.cmake COMPATIBILITY SameMinorVersion)
+if(NOT BALLAST_SHARED)
+  install(FILES platform/setup/codecs.cmake
+    DESTINATION ${package_dir} RENAME ballast-codecs.cmake COMPONENT ballast-development)
+endif()
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/ballast-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/ballast-config-version.cmake
@@ -38,7 +42,22 @@ cmake_path(APPEND pc_includedir "\${prefix}" ${CMAKE_INSTALL_INCLUDEDIR})
 
 # What the library itself links: a static one's users must, a shared one's must not. The C++ runtime
 # is among it for users that link with a C compiler.
-set(pc_dependencies ${CMAKE_THREAD_LIBS_INIT})
+set(pc_dependencies "")
+# By -l: not every system has .pc files for all of them.
+foreach(codec IN LISTS codec_libraries)
+  get_target_property(library ballast_codec::${codec} IMPORTED_LOCATION)
+  cmake_path(GET library PARENT_PATH folder)
+  if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+    list(APPEND pc_dependencies -L${folder})
+  endif()
+  cmake_path(GET library STEM name)
+  if(name MATCHES "^lib(.+)")
+    set(library -l${CMAKE_MATCH_1})
+  endif()
+  list(APPEND pc_dependencies ${library})
+endforeach()
+list(REMOVE_DUPLICATES pc_dependencies)
+list(APPEND pc_dependencies ${CMAKE_THREAD_LIBS_INIT})
 foreach(runtime IN ITEMS stdc++ c++)
   if(runtime IN_LIST CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
     list(APPEND pc_dependencies -l${runtime})

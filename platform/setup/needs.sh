@@ -4,27 +4,44 @@
 # One row per need, with underscores for spaces. A dash: no such package, or none that is known.
 needs_table() {
   cat <<'END'
-need            in_words                Debian              Fedora      Arch        Homebrew    vcpkg
-c++             a_C++20_compiler        g++                 gcc-c++     gcc         llvm        -
-cmake           CMake_3.25              cmake               cmake       cmake       cmake       -
-ninja           Ninja_or_make           ninja-build         ninja-build ninja       ninja       -
-CLI11           CLI11                   libcli11-dev        cli11-devel cli11       cli11       cli11
-fmt             fmt                     libfmt-dev          fmt-devel   fmt         fmt         fmt
-Catch2          Catch2_3                libcatch2-dev       catch-devel catch2      catch2      catch2
-python3         Python_3.9              python3             python3     python      python      -
-boost           Boost.JSON_1.81         libboost-json-dev   boost-devel boost       boost       boost-json
-clang++-19      Clang_19                clang-19            -           -           llvm@19     -
-clang-runtime   Clang_19's_sanitizers   libclang-rt-19-dev  -           -           llvm@19     -
-clang-format-19 clang-format_19         clang-format-19     -           -           llvm@19     -
-clang-tidy-19   clang-tidy_19           clang-tidy-19       -           -           llvm@19     -
-pkg-config      pkg-config              pkgconf             pkgconf     pkgconf     pkgconf     -
-shellcheck      shellcheck              shellcheck          ShellCheck  shellcheck  shellcheck  -
-valgrind        valgrind                valgrind            valgrind    valgrind    -           -
-wasm-ld-19      LLD_19                  lld-19              -           -           -           -
-llvm-ar-19      LLVM_19's_tools         llvm-19             -           -           -           -
-node            Node_18                 nodejs              nodejs      nodejs      node        -
-npm             npm                     npm                 npm         npm         node        -
-xz              xz                      xz-utils            xz          xz          xz          -
+need            in_words              Debian                 Fedora           Arch       Homebrew   vcpkg
+c++             a_C++20_compiler      g++                    gcc-c++          gcc        llvm       -
+cmake           CMake_3.25            cmake                  cmake            cmake      cmake      -
+ninja           Ninja_or_make         ninja-build            ninja-build      ninja      ninja      -
+CLI11           CLI11                 libcli11-dev           cli11-devel      cli11      cli11      cli11
+fmt             fmt                   libfmt-dev             fmt-devel        fmt        fmt        fmt
+Catch2          Catch2_3              libcatch2-dev          catch-devel      catch2     catch2     catch2
+python3         Python_3.9            python3                python3          python     python     -
+boost           Boost_1.81            libboost-dev           boost-devel      boost      boost      boost-iostreams
+boost-json      Boost.JSON_1.81       libboost-json-dev      boost-devel      boost      boost      boost-json
+boost-iostreams Boost.Iostreams_1.81  libboost-iostreams-dev boost-devel      boost      boost      boost-iostreams
+zlib            zlib                  zlib1g-dev             zlib-devel       zlib       zlib       zlib
+libbz2          libbz2                libbz2-dev             bzip2-devel      bzip2      bzip2      bzip2
+liblzma         liblzma               liblzma-dev            xz-devel         xz         xz         liblzma
+libzstd         libzstd               libzstd-dev            libzstd-devel    zstd       zstd       zstd
+liblz4          liblz4                liblz4-dev             lz4-devel        lz4        lz4        lz4
+libdeflate      libdeflate            libdeflate-dev         libdeflate-devel libdeflate libdeflate libdeflate
+clang++-19      Clang_19              clang-19               -                -          llvm@19    -
+clang-runtime   Clang_19's_sanitizers libclang-rt-19-dev     -                -          llvm@19    -
+clang-format-19 clang-format_19       clang-format-19        -                -          llvm@19    -
+clang-tidy-19   clang-tidy_19         clang-tidy-19          -                -          llvm@19    -
+pkg-config      pkg-config            pkgconf                pkgconf          pkgconf    pkgconf    -
+shellcheck      shellcheck            shellcheck             ShellCheck       shellcheck shellcheck -
+valgrind        valgrind              valgrind               valgrind         valgrind   -          -
+wasm-ld-19      LLD_19                lld-19                 -                -          -          -
+llvm-ar-19      LLVM_19's_tools       llvm-19                -                -          -          -
+node            Node_18               nodejs                 nodejs           nodejs     node       -
+npm             npm                   npm                    npm              npm        node       -
+xz              xz                    xz-utils               xz               xz         xz         -
+gzip            gzip                  gzip                   gzip             gzip       gzip       -
+pigz            pigz                  pigz                   pigz             pigz       pigz       -
+bgzip           bgzip                 tabix                  htslib-tools     -          htslib     -
+bzip2           bzip2                 bzip2                  bzip2            bzip2      bzip2      -
+pbzip2          pbzip2                pbzip2                 pbzip2           pbzip2     pbzip2     -
+pixz            pixz                  pixz                   pixz             pixz       pixz       -
+zstd            zstd                  zstd                   zstd             zstd       zstd       -
+pzstd           pzstd                 zstd                   zstd             zstd       zstd       -
+lz4             lz4                   lz4                    lz4              lz4        lz4        -
 END
 }
 
@@ -38,6 +55,9 @@ names() {
       print $column
     }'
 }
+
+# What neither the library nor the command is built without.
+build_needs='c++ cmake ninja CLI11 fmt boost zlib libbz2 liblzma libzstd liblz4'
 
 in_words() { names 2 "$@" | paste -sd, - | sed 's/,/, /g'; }
 
@@ -79,7 +99,7 @@ missing() {
       c++) [[ $found == *' c++20 '* ]] || { has_compiler && ! { has_cmake && has_generator; }; } ;;
       cmake) has_cmake ;;
       ninja) has_generator ;;
-      CLI11 | fmt | Catch2 | boost) [[ $found == *" $need "* ]] ;;
+      CLI11 | fmt | Catch2 | boost | boost-* | zlib | lib*) [[ $found == *" $need "* ]] ;;
       python3) have python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ;;
       clang-runtime) have clang++-19 && has_clang_runtime ;;
       *) have "$need" ;;
@@ -124,11 +144,13 @@ provide() {
   if is_debian; then
     # Tools before libraries: what CMake finds, nobody has to install.
     install_missing c++ cmake ninja
-    install_missing $required $wished
+    # What is wished for must not keep away what is required: apt installs all that it is told, or nothing.
+    install_missing $required
+    install_missing $wished
   fi
 
   lacking=$(missing $required)
   [[ -z $lacking ]] || give_up $lacking
   lacking=$(missing $wished)
-  [[ -z $lacking ]] || say "goes on without $(in_words $lacking); tests that need them are left out"
+  [[ -z $lacking ]] || say "goes on without $(in_words $lacking); what needs them is left out"
 }

@@ -1,6 +1,7 @@
 # Builds CONSUMER against the installed tree of a KIND, or against the sources where KIND is "source",
 # runs it on MODEL, and compares what it prints with what the command BALLAST says. With a TOOLCHAIN
-# file, consumer and command run in EMULATOR, with pointers of BITS bits.
+# file, consumer and command run in EMULATOR, with pointers of BITS bits and the libraries of PREFIX.
+# Who builds the sources takes the Boost in BOOST; who uses the installed tree may find none.
 
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
@@ -26,14 +27,24 @@ if(CONSUMER STREQUAL "pkg_config")
     -o ${work}/consumer)
 else()
   if(TOOLCHAIN)
-    # As with an emsdk: its own toolchain file, which looks for packages nowhere but in its sysroot.
-    set(how -DCMAKE_TOOLCHAIN_FILE=${TOOLCHAIN} -Dballast_DIR=${tree}/${LIBDIR}/cmake/ballast)
+    # As with an emsdk: its own toolchain file, which looks for packages and libraries nowhere but in
+    # its sysroot and in what it is told here.
+    set(how -DCMAKE_TOOLCHAIN_FILE=${TOOLCHAIN} -DCMAKE_FIND_ROOT_PATH=${PREFIX}
+      -Dballast_DIR=${tree}/${LIBDIR}/cmake/ballast
+      # Programs that are not optimised at all, and those without exceptions, take other libraries
+      # of Emscripten's, which for wasm64 it would first compile: minutes.
+      -DCMAKE_EXE_LINKER_FLAGS=-O1 -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY)
     if(BITS EQUAL 64)
       list(APPEND how -DCMAKE_C_FLAGS=-sMEMORY64=1 -DCMAKE_CXX_FLAGS=-sMEMORY64=1)
     endif()
     set(program ${EMULATOR} ${work}/consumer.js)
   else()
     set(how -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${tree})
+  endif()
+  if(NOT KIND STREQUAL "source")
+    list(APPEND how -DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON)
+  elseif(BOOST)
+    list(APPEND how -DBoost_DIR=${BOOST})
   endif()
   run(${CMAKE_COMMAND} -S ${here}/${CONSUMER} -B ${work} -G ${GENERATOR} ${how}
     -DKIND=${KIND} -DBALLAST_SOURCE=${SOURCE})

@@ -1,4 +1,5 @@
 # Installs a KIND (static or shared) library and the command to WORK/tree-KIND, and runs the command.
+# Who builds it finds the Boost in BOOST.
 
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
@@ -6,7 +7,8 @@ set(build ${BUILD})
 if(KIND STREQUAL "shared")
   set(build ${WORK}/build-shared)
   run(${CMAKE_COMMAND} -S ${SOURCE} -B ${build} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
-    -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_LIBDIR=${LIBDIR} -DBALLAST_BUILD_TESTS=OFF)
+    -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_LIBDIR=${LIBDIR} -DBALLAST_BUILD_TESTS=OFF
+    -DBoost_DIR=${BOOST})
   run(${CMAKE_COMMAND} --build ${build} --parallel 2)
 endif()
 
