@@ -23,12 +23,14 @@ if(SHELLCHECK)
 endif()
 
 # clang-tidy takes seconds per file, so each file that passed leaves a stamp that holds until it, a
-# header or the configuration changes. The tests are left to the compilers' warnings: what their
-# framework's macros expand to is not ours, and a builder of wrong files breaks rules on purpose.
+# header or the configuration changes; and tidy.py knows it again in the next checkout. The tests
+# are left to the compilers' warnings: what their framework's macros expand to is not ours, and a
+# builder of wrong files breaks rules on purpose.
 if(CLANG_TIDY AND CMAKE_EXPORT_COMPILE_COMMANDS)
   file(GLOB_RECURSE lint_headers CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/*.hpp ${PROJECT_SOURCE_DIR}/platform/*.hpp
     ${PROJECT_SOURCE_DIR}/tests/*.hpp)
+  set(tidy ${CMAKE_CURRENT_SOURCE_DIR}/tidy.py)
   set(stamps "")
   foreach(target IN ITEMS ballast ballast-cli)
     if(NOT TARGET ${target})
@@ -44,10 +46,10 @@ if(CLANG_TIDY AND CMAKE_EXPORT_COMPILE_COMMANDS)
       cmake_path(GET stamp PARENT_PATH stamp_folder)
       file(MAKE_DIRECTORY ${stamp_folder})
       add_custom_command(OUTPUT ${stamp}
-        COMMAND ${CLANG_TIDY} --quiet -p ${PROJECT_BINARY_DIR}
-                --extra-arg=-Wno-unknown-warning-option ${source}
+        COMMAND ${Python3_EXECUTABLE} ${tidy} --clang-tidy ${CLANG_TIDY}
+                --build ${PROJECT_BINARY_DIR} --checkout ${PROJECT_SOURCE_DIR} ${source}
         COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
-        DEPENDS ${source} ${lint_headers}
+        DEPENDS ${source} ${lint_headers} ${tidy}
                 ${PROJECT_SOURCE_DIR}/.clang-tidy
         COMMENT "clang-tidy ${name}"
         VERBATIM)
@@ -59,4 +61,6 @@ if(CLANG_TIDY AND CMAKE_EXPORT_COMPILE_COMMANDS)
   add_test(NAME lint.clang-tidy COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR}
     --target lint-clang-tidy --parallel ${cores} -- -k0)
   set_tests_properties(lint.clang-tidy PROPERTIES LABELS lint RUN_SERIAL ON)
+  add_test(NAME lint.tidy.self_test COMMAND Python3::Interpreter ${tidy} --self-test)
+  set_tests_properties(lint.tidy.self_test PROPERTIES LABELS lint)
 endif()
