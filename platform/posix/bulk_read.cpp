@@ -1,12 +1,12 @@
 #include "platform/bulk_read.hpp"
 
-#include <signal.h>  // NOLINT(modernize-deprecated-headers): <csignal> has no sigset_t
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <thread>
 #include <vector>
+
+#include "platform/posix/signals_blocked.hpp"
 
 namespace ballast::platform {
 namespace {
@@ -23,23 +23,6 @@ std::size_t reader_count(std::size_t size) noexcept {
   const std::size_t cores = std::thread::hardware_concurrency();  // 0 where it is not known
   return std::clamp(std::min(cores, size / kChunk), std::size_t{1}, kMaxReaders);
 }
-
-/// While it lives, threads are started with all signals blocked: the program's handlers stay on the
-/// program's threads.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

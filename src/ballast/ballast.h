@@ -113,11 +113,16 @@ enum {
 };
 
 /** Which numbers of a ballast_error mean something: bits of `has`. */
-enum { BALLAST_HAS_OFFSET = 1, BALLAST_HAS_EXPECTED = 2, BALLAST_HAS_ACTUAL = 4 };
+enum {
+  BALLAST_HAS_OFFSET = 1,
+  BALLAST_HAS_EXPECTED = 2,
+  BALLAST_HAS_ACTUAL = 4,
+  BALLAST_HAS_INPUT_OFFSET = 8
+};
 
 /** A refusal. Strings end with a NUL, and all but `subject` and `path` are safe to print. */
 typedef struct ballast_error {
-  uint64_t offset;      /**< the byte of the file that is at fault */
+  uint64_t offset;      /**< the byte of the file that is at fault, after decompression */
   uint64_t expected;    /**< how much there should have been */
   uint64_t actual;      /**< how much there was */
   const char *name;     /**< of the code, stable: "truncated", "no_such_file_or_directory" */
@@ -130,6 +135,7 @@ typedef struct ballast_error {
   int32_t subject_kind; /**< BALLAST_SUBJECT_... */
   uint32_t has;         /**< BALLAST_HAS_... bits */
   uint32_t reserved;
+  uint64_t input_offset; /**< of a compressed file: how far it had been decoded, in bytes of it */
 } ballast_error;
 
 /** Frees an error, and with it all its strings. */
@@ -154,8 +160,8 @@ typedef enum ballast_option {
   BALLAST_OPTION_OFFSET = 1,
   /** Bytes of the model inside a bigger file; by default, to its end. */
   BALLAST_OPTION_LENGTH = 2,
-  /** Bytes that will come, where somebody knows it (loaders). Not the size of an encoded transfer.
-   */
+  /** Bytes that will come, where somebody knows it (loaders): of a compressed file, as it is. Not
+   * the size of a transfer that is encoded on its way. */
   BALLAST_OPTION_TOTAL = 3,
   /** The most bytes that may be put on the heap, else too_large before they are allocated; by
    * default, what the process can have. */
@@ -164,6 +170,16 @@ typedef enum ballast_option {
   BALLAST_OPTION_LENIENT = 5,
   /** 0: a loader takes bytes that are no model, too (an index.json, say). By default 1. */
   BALLAST_OPTION_REQUIRE_MODEL = 6,
+  /** 0: compressed input is taken as it is. By default 1: it is decoded. */
+  BALLAST_OPTION_DECOMPRESS = 7,
+  /** 1: no more is decoded (files), or taken (loaders), than it takes to read the directory:
+   * tensors have no bytes then. By default 0. */
+  BALLAST_OPTION_DIRECTORY_ONLY = 8,
+  /** The most decoded bytes for a compressed one, else ratio_too_high: 1000 by default. */
+  BALLAST_OPTION_MAX_RATIO = 9,
+  /** The most bytes that a compressed stream may ask for beside the model, else window_too_large:
+   * 128 MiB by default. */
+  BALLAST_OPTION_MAX_WINDOW = 10,
   /* Limits of the parsers; directory.hpp has the defaults and their reasons. */
   BALLAST_OPTION_MAX_TENSORS = 16,
   BALLAST_OPTION_MAX_ENTRIES = 17,
@@ -192,12 +208,20 @@ BALLAST_API int ballast_options_set(ballast_options *options, int option, uint64
 /** What errors call the input of a loader: a path, a URL. It is copied. Fails (out_of_memory). */
 BALLAST_API int ballast_options_set_path(ballast_options *options, const char *path);
 
+/** How far a load is. What nobody knows is BALLAST_UNKNOWN. */
+typedef struct ballast_progress {
+  uint64_t done;        /**< bytes in memory */
+  uint64_t total;       /**< bytes in all */
+  uint64_t input_done;  /**< of compressed input: bytes of it that are decoded; else 0 */
+  uint64_t input_total; /**< how many there are; BALLAST_UNKNOWN where it is not compressed */
+} ballast_progress;
+
 /** Called every few MiB while a file is read, from the calling thread, and a last time when all
- * bytes are there; `total` may be BALLAST_UNKNOWN. What it answers other than 0 ends the call with
- * `cancelled`. NULL: nobody is called. Mapping reads nothing, and does not call. */
+ * bytes are there. What it answers other than 0 ends the call with `cancelled`. NULL: nobody is
+ * called. Mapping reads nothing, and does not call. */
 BALLAST_API void ballast_options_set_progress(ballast_options *options,
-                                              int (*progress)(void *user, uint64_t done,
-                                                              uint64_t total),
+                                              int (*progress)(void *user,
+                                                              const ballast_progress *progress),
                                               void *user);
 
 /* ---- The bytes of one file ------------------------------------------------------------------- */
@@ -224,16 +248,22 @@ BALLAST_API void ballast_data_close(ballast_data *data);
 
 /** What is known of a file's bytes. */
 typedef struct ballast_file {
-  uint64_t file_size;   /**< bytes of the file; more than `size` where it went on after the model */
+  uint64_t file_size;   /**< bytes of the file, after decompression; more than `size` where it went
+                             on after the model */
   uint64_t data_offset; /**< where the data of its tensors begin; 0 outside a model */
   const void *bytes;
   size_t size;
   const char *name; /**< without folders; not terminated */
   size_t name_size;
   const ballast_data *data; /**< for advice and release */
+  const char *compression;  /**< "none", "gzip", "zlib", "bzip2", "xz", "zstd", "lz4" */
+  uint64_t compressed_size; /**< bytes of the compressed file; 0 where it is not compressed */
   int32_t is_mmap;
-  uint32_t reserved;
+  int32_t is_complete; /**< 0 where no more was read than the directory */
 } ballast_file;
+
+/** 1 where this library was built to decode that compression: "zstd". */
+BALLAST_API int ballast_can_decode(const char *compression);
 
 BALLAST_API void ballast_data_file(const ballast_data *data, ballast_file *file);
 
@@ -278,7 +308,8 @@ BALLAST_API int ballast_loader_create(const ballast_options *options, ballast_lo
                                       ballast_error **error);
 BALLAST_API void ballast_loader_free(ballast_loader *loader);
 
-/** Where the next bytes go: up to `want` of them, and at least one if `want` is not 0. While the
+/** Where the next bytes go: up to `want` of them, and at least one if `want` is not 0, unless there
+ * is the directory and no more was wanted. Compressed input goes there compressed. While the
  * directory is not there yet the room is small, whatever is wanted. Valid until the next call with
  * this loader. In WebAssembly the memory may have grown, and JavaScript's views of it with it. */
 BALLAST_API int ballast_loader_prepare(ballast_loader *loader, size_t want, void **room,
@@ -296,9 +327,12 @@ BALLAST_API int ballast_loader_push(ballast_loader *loader, const void *bytes, s
 BALLAST_API int ballast_loader_finish(ballast_loader *loader, ballast_data **data,
                                       ballast_error **error);
 
-/** Bytes that have come, and how many there will be: BALLAST_UNKNOWN while nobody knows. */
-BALLAST_API void ballast_loader_progress(const ballast_loader *loader, uint64_t *done,
-                                         uint64_t *total);
+/** How far the load is. */
+BALLAST_API void ballast_loader_progress(const ballast_loader *loader, ballast_progress *progress);
+
+/** 1 once the directory is there, where no more than that was wanted
+ * (BALLAST_OPTION_DIRECTORY_ONLY): then there is no more room, and the load can be finished. */
+BALLAST_API int ballast_loader_has_directory(const ballast_loader *loader);
 
 /** Frees what was loaded so far. */
 BALLAST_API void ballast_loader_cancel(ballast_loader *loader);
@@ -331,15 +365,16 @@ BALLAST_API void ballast_model_close(ballast_model *model);
 typedef struct ballast_summary {
   uint64_t version;         /**< of GGUF; BALLAST_UNKNOWN for safetensors, which has none */
   uint64_t alignment;       /**< of GGUF, in bytes; BALLAST_UNKNOWN for safetensors */
-  uint64_t file_bytes;      /**< of all files together */
+  uint64_t file_bytes;      /**< of all files together, after decompression */
   uint64_t parameter_count; /**< elements of all tensors together, saturating */
   const char *format;       /**< "gguf" or "safetensors" */
   size_t tensor_count;
   size_t entry_count;
   size_t warning_count;
-  size_t shard_count; /**< 1 for a single file */
-  int32_t is_sharded; /**< 1 for a set, even of one file: then tensors tell their shard */
-  uint32_t reserved;
+  size_t shard_count;  /**< 1 for a single file */
+  int32_t is_sharded;  /**< 1 for a set, even of one file: then tensors tell their shard */
+  int32_t is_complete; /**< 0 where of some file no more was read than the directory: then tensors
+                            have no bytes, and file_bytes are those that were read */
 } ballast_summary;
 
 BALLAST_API void ballast_model_summary(const ballast_model *model, ballast_summary *summary);
@@ -357,8 +392,8 @@ typedef struct ballast_tensor {
   size_t name_size;
   const char *dtype; /**< "F32", "Q4_K", as the file spells it; "unknown(43)"; not terminated */
   size_t dtype_size;
-  const void *bytes; /**< `nbytes` of them; NULL where there are none or their number is unknown
-                      */
+  const void *bytes; /**< `nbytes` of them; NULL where there are none, their number is unknown, or
+                          they were not read */
   size_t shard;      /**< which file of the set it lies in */
   size_t index;      /**< its place among the tensors */
   uint32_t block_elements; /**< values that are stored together; 0 where nobody knows */

@@ -1,5 +1,6 @@
 // ballast.h: options, the bytes of one file, and loaders.
 
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -36,6 +37,9 @@ void show(const ModelData& data, std::string_view name, std::uint64_t data_offse
   file.name = name.data();
   file.name_size = name.size();
   file.data = of<const ballast_data>(&data);
+  file.compression = ballast::name(data.compression()).data();  // a literal, which is terminated
+  file.compressed_size = data.compressed_size();
+  file.is_complete = data.is_complete() ? 1 : 0;
   file.is_mmap = data.is_mmap() ? 1 : 0;
 }
 
@@ -90,6 +94,19 @@ bool set_limit(ballast::Limits& limits, int option, std::uint64_t value) noexcep
   }
 }
 
+bool set_flag(bool& flag, std::uint64_t value) noexcept {
+  if (value > 1) return false;
+  flag = value == 1;
+  return true;
+}
+
+ballast_progress shown(const ballast::Progress& progress) noexcept {
+  return {.done = progress.done,
+          .total = progress.total.value_or(BALLAST_UNKNOWN),
+          .input_done = progress.input_done,
+          .input_total = progress.input_total.value_or(BALLAST_UNKNOWN)};
+}
+
 bool set_option(ballast_options& options, int option, std::uint64_t value) noexcept {
   switch (option) {
     case BALLAST_OPTION_BACKEND:
@@ -109,12 +126,19 @@ bool set_option(ballast_options& options, int option, std::uint64_t value) noexc
       options.open.max_bytes = value;
       return true;
     case BALLAST_OPTION_LENIENT:
-      if (value > 1) return false;
-      options.open.parse.lenient = value == 1;
-      return true;
+      return set_flag(options.open.parse.lenient, value);
     case BALLAST_OPTION_REQUIRE_MODEL:
-      if (value > 1) return false;
-      options.require_model = value == 1;
+      return set_flag(options.require_model, value);
+    case BALLAST_OPTION_DECOMPRESS:
+      return set_flag(options.open.decompress, value);
+    case BALLAST_OPTION_DIRECTORY_ONLY:
+      return set_flag(options.open.directory_only, value);
+    case BALLAST_OPTION_MAX_RATIO:
+      if (value == 0) return false;
+      options.open.decode.max_ratio = value;
+      return true;
+    case BALLAST_OPTION_MAX_WINDOW:
+      options.open.decode.max_window = value;
       return true;
     default:
       return set_limit(options.open.parse.limits, option, value);
@@ -142,14 +166,15 @@ int ballast_options_set_path(ballast_options* options, const char* path) {
 }
 
 void ballast_options_set_progress(ballast_options* options,
-                                  int (*progress)(void* user, uint64_t done, uint64_t total),
+                                  int (*progress)(void* user, const ballast_progress* progress),
                                   void* user) {
   if (options == nullptr) return;
   options->open.progress = nullptr;
   if (progress == nullptr) return;
   // Two pointers fit into a std::function without memory of their own.
   options->open.progress = [progress, user](const ballast::Progress& so_far) {
-    if (progress(user, so_far.done, so_far.total.value_or(BALLAST_UNKNOWN)) == 0) return;
+    const ballast_progress now = shown(so_far);
+    if (progress(user, &now) == 0) return;
     throw Error(Problem{.code = Errc::cancelled});
   };
 }
@@ -182,6 +207,15 @@ int ballast_data_from_memory(const void* bytes, size_t size, void (*release)(voi
     *data =
         handle(ModelData::borrow({static_cast<const std::byte*>(bytes), size}, std::move(owner)));
   });
+}
+
+int ballast_can_decode(const char* compression) {
+  if (compression == nullptr) return 0;
+  const auto codecs = ballast::codecs();
+  const auto is_it = [compression](ballast::Compression codec) {
+    return ballast::name(codec) == compression;
+  };
+  return std::any_of(codecs.begin(), codecs.end(), is_it) ? 1 : 0;
 }
 
 void ballast_data_close(ballast_data* data) { delete of(data); }
@@ -226,6 +260,9 @@ int ballast_loader_create(const ballast_options* options, ballast_loader** loade
                                                         .max_bytes = given.open.max_bytes,
                                                         .require_model = given.require_model,
                                                         .path = given.path,
+                                                        .decompress = given.open.decompress,
+                                                        .directory_only = given.open.directory_only,
+                                                        .decode = given.open.decode,
                                                         .parse = given.open.parse});
     *loader = of<ballast_loader>(made.release());
   });
@@ -266,11 +303,14 @@ int ballast_loader_finish(ballast_loader* loader, ballast_data** data, ballast_e
   });
 }
 
-void ballast_loader_progress(const ballast_loader* loader, uint64_t* done, uint64_t* total) {
-  ballast::Progress progress;
-  if (loader != nullptr) progress = of<const Loader>(loader)->progress();
-  if (done != nullptr) *done = progress.done;
-  if (total != nullptr) *total = progress.total.value_or(BALLAST_UNKNOWN);
+void ballast_loader_progress(const ballast_loader* loader, ballast_progress* progress) {
+  ballast::Progress so_far;
+  if (loader != nullptr) so_far = of<const Loader>(loader)->progress();
+  if (progress != nullptr) *progress = shown(so_far);
+}
+
+int ballast_loader_has_directory(const ballast_loader* loader) {
+  return loader != nullptr && of<const Loader>(loader)->has_directory() ? 1 : 0;
 }
 
 void ballast_loader_cancel(ballast_loader* loader) {

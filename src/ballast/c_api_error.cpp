@@ -40,6 +40,8 @@ struct KeptError : ballast_error {
     if (kept.offset()) has |= BALLAST_HAS_OFFSET;
     if (kept.expected()) has |= BALLAST_HAS_EXPECTED;
     if (kept.actual()) has |= BALLAST_HAS_ACTUAL;
+    if (kept.input_offset()) has |= BALLAST_HAS_INPUT_OFFSET;
+    input_offset = kept.input_offset().value_or(0);
   }
 };
 
@@ -58,7 +60,8 @@ constexpr ballast_error kNoMemory{.offset = 0,
                                   .code = BALLAST_ERRC_out_of_memory,
                                   .subject_kind = BALLAST_SUBJECT_NONE,
                                   .has = 0,
-                                  .reserved = 0};
+                                  .reserved = 0,
+                                  .input_offset = 0};
 
 int no_memory(ballast_error** error) noexcept {
   if (error != nullptr) *error = const_cast<ballast_error*>(&kNoMemory);

@@ -42,7 +42,8 @@ void show(const Model& model, std::size_t index, ballast_tensor& out) {
   out.name_size = tensor.name.size();
   out.dtype = tensor.dtype_name.data();
   out.dtype_size = tensor.dtype_name.size();
-  out.bytes = tensor.nbytes ? model.bytes(tensor).data() : nullptr;
+  const bool has_bytes = tensor.nbytes && model.shards()[tensor.shard].data.is_complete();
+  out.bytes = has_bytes ? model.bytes(tensor).data() : nullptr;
   out.shard = tensor.shard;
   out.index = index;
   out.block_elements = dtype.block_elements;
@@ -183,6 +184,7 @@ void ballast_model_summary(const ballast_model* model, ballast_summary* summary)
   summary->entry_count = shown.metadata().size();
   summary->warning_count = shown.warnings().size();
   summary->shard_count = shown.shards().size();
+  summary->is_complete = of(model)->is_complete() ? 1 : 0;
   summary->is_sharded = shown.is_sharded() ? 1 : 0;
 }
 

@@ -175,6 +175,7 @@ struct Error::State {
   std::string subject;
   SubjectKind kind = SubjectKind::none;
   std::optional<std::uint64_t> offset;
+  std::optional<std::uint64_t> input_offset;
   std::optional<std::uint64_t> expected;
   std::optional<std::uint64_t> actual;
 
@@ -182,6 +183,10 @@ struct Error::State {
     what = path.empty() ? std::string() : printable(path) + ": ";
     what.append(message).append(" (").append(name);
     if (offset) what.append(" at byte ").append(std::to_string(*offset));
+    if (input_offset) {
+      what.append(offset ? ", compressed byte " : " at compressed byte ");
+      what.append(std::to_string(*input_offset));
+    }
     what.append(")");
   }
 };
@@ -198,6 +203,7 @@ Error::Error(const Problem& problem, std::string path)
   state->subject = problem.name;
   state->kind = problem.kind;
   state->offset = problem.offset;
+  state->input_offset = problem.input_offset;
   state->expected = problem.expected;
   state->actual = problem.actual;
   state->compose();
@@ -221,6 +227,7 @@ std::string_view Error::name() const noexcept { return state_->name; }
 const std::string& Error::message() const noexcept { return state_->message; }
 const std::string& Error::path() const noexcept { return state_->path; }
 std::optional<std::uint64_t> Error::offset() const noexcept { return state_->offset; }
+std::optional<std::uint64_t> Error::input_offset() const noexcept { return state_->input_offset; }
 SubjectKind Error::subject_kind() const noexcept { return state_->kind; }
 const std::string& Error::subject() const noexcept { return state_->subject; }
 std::optional<std::uint64_t> Error::expected() const noexcept { return state_->expected; }
@@ -229,6 +236,13 @@ std::optional<std::uint64_t> Error::actual() const noexcept { return state_->act
 Error Error::with_path(std::string path) const {
   auto state = std::make_shared<State>(*state_);
   state->path = std::move(path);
+  state->compose();
+  return {code(), std::move(state)};
+}
+
+Error Error::with_input_offset(std::uint64_t input_offset) const {
+  auto state = std::make_shared<State>(*state_);
+  state->input_offset = input_offset;
   state->compose();
   return {code(), std::move(state)};
 }

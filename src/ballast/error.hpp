@@ -71,6 +71,8 @@ struct Problem {
   std::optional<std::uint64_t> expected{};  ///< {e}
   std::optional<std::uint64_t> actual{};    ///< {a}
   std::string_view word{};                  ///< {f}
+  /// Where in the compressed file, if it is one; `offset` then counts what comes out.
+  std::optional<std::uint64_t> input_offset{};
 
   /// The sentence of the table with everything filled in; names are quoted and safe to print
   /// (text.hpp).
@@ -98,7 +100,8 @@ class BALLAST_API Error : public std::system_error {
   Error& operator=(const Error&) noexcept = default;
   ~Error() override;
 
-  /// "PATH: MESSAGE (code at byte N)" or "PATH: MESSAGE (code)", safe to print on a terminal.
+  /// "PATH: MESSAGE (code at byte N)" or "PATH: MESSAGE (code)", safe to print on a terminal; of
+  /// a compressed file "PATH: MESSAGE (code at byte N, compressed byte M)".
   [[nodiscard]] const char* what() const noexcept override;
   /// The stable name of the code: "truncated", "no_such_file_or_directory".
   [[nodiscard]] std::string_view name() const noexcept;
@@ -106,8 +109,10 @@ class BALLAST_API Error : public std::system_error {
   [[nodiscard]] const std::string& message() const noexcept;
   /// The file, as it was given; empty where the bytes came from memory.
   [[nodiscard]] const std::string& path() const noexcept;
-  /// The byte in the file that is at fault, where one is.
+  /// The byte in the file that is at fault, where one is; of a compressed file, in what comes out.
   [[nodiscard]] std::optional<std::uint64_t> offset() const noexcept;
+  /// How far the compressed file had been decoded then, in bytes of it; empty for any other.
+  [[nodiscard]] std::optional<std::uint64_t> input_offset() const noexcept;
   [[nodiscard]] SubjectKind subject_kind() const noexcept;
   /// The raw name of the tensor, key or file that is at fault; empty where there is none. Not safe
   /// to print.
@@ -117,6 +122,8 @@ class BALLAST_API Error : public std::system_error {
 
   /// The same error, said of the file at `path`: for layers that know where the bytes came from.
   [[nodiscard]] Error with_path(std::string path) const;
+  /// The same error, met in what came out of a compressed file when so much of that was decoded.
+  [[nodiscard]] Error with_input_offset(std::uint64_t input_offset) const;
 
  private:
   struct State;

@@ -40,7 +40,25 @@
   X(pickle,                                                                                        \
     "a Python pickle, not a model (and loading one runs code): convert it to safetensors or GGUF") \
   X(legacy_ggml, "a GGML file from before GGUF: convert it with llama.cpp")                        \
-  X(codec_missing, "compressed with {f}, which this build cannot decode: decompress it first")     \
+  /* compressed input */                                                                           \
+  X(codec_missing,                                                                                 \
+    "compressed with {f}, and this library was built without {f}: decompress it first")            \
+  X(still_compressed,                                                                              \
+    "compressed with {f}, which opening a file decodes and adopting its bytes does not")           \
+  X(not_mappable_compressed, "compressed with {f}, so it cannot be mapped: read it instead")       \
+  X(truncated_stream, "the {f} data end in the middle, after {a} bytes: an incomplete download?")  \
+  X(damaged_stream, "the compressed data are damaged: {f}")                                        \
+  X(bad_checksum, "the compressed data are damaged: what comes out does not match {f}")            \
+  X(unsupported_stream, "compressed in a way that cannot be decoded: {f}")                         \
+  X(garbage_after_stream,                                                                          \
+    "after the end of the {f} data comes something else: are several files glued together?")       \
+  X(compressed_twice, "compressed twice, {f} at last: decompress it once")                         \
+  X(ratio_too_high,                                                                                \
+    "{e} bytes would come out of {a} compressed ones: a decompression bomb? If not, raise "        \
+    "max_ratio")                                                                                   \
+  X(window_too_large,                                                                              \
+    "decoding {f} takes {e} bytes beside the model, and at most {a} may be used: raise "           \
+    "max_window")                                                                                  \
   /* the directory, in both formats */                                                             \
   X(truncated,                                                                                     \
     "the file ends inside {s}: {e} bytes are needed and {a} are there, {d} bytes short")           \
@@ -107,6 +125,7 @@
   /* asking for what is not there */                                                               \
   X(no_such_tensor, "there is no {s}")                                                             \
   X(wrong_type, "{s} is not of the type asked for ({f})")                                          \
+  X(not_loaded, "{s} was not read: only the directory of the file was asked for")                  \
   X(misuse, "the library is used wrongly: {f}")                                                    \
   X(unexpected, "what should not happen has happened: {f}")                                        \
   /* only ever warnings */                                                                         \

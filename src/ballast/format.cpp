@@ -30,15 +30,13 @@ constexpr std::array kFormats{
 struct Signature {
   std::string_view bytes;  // at the start of the file
   Errc code;
-  std::string_view word = {};
 };
 
 using std::string_view_literals::operator""sv;
 
-// What people open by mistake. Magic numbers: RFC 1952 (gzip), RFC 1950 (zlib), RFC 8878 (zstd),
-// the .xz file format 1.1.0, bzip2's manual, LZ4 frame format 1.6.2, APPNOTE.TXT (zip), Python's
-// pickletools (protocols 2 to 5), Git LFS's specification v1, and llama.cpp before GGUF (the magics
-// "ggml", "ggmf", "ggjt", "ggla" as little-endian numbers).
+// What people open by mistake. Magic numbers: APPNOTE.TXT (zip), Python's pickletools (protocols 2
+// to 5), Git LFS's specification v1, and llama.cpp before GGUF (the magics "ggml", "ggmf", "ggjt",
+// "ggla" as little-endian numbers).
 constexpr std::array kSignatures{
     Signature{"PK\3\4"sv, Errc::zip_archive},
     Signature{"PK\5\6"sv, Errc::zip_archive},
@@ -51,15 +49,6 @@ constexpr std::array kSignatures{
     Signature{"fmgg"sv, Errc::legacy_ggml},
     Signature{"tjgg"sv, Errc::legacy_ggml},
     Signature{"algg"sv, Errc::legacy_ggml},
-    Signature{"\x1f\x8b"sv, Errc::codec_missing, "gzip"},
-    Signature{"BZh"sv, Errc::codec_missing, "bzip2"},
-    Signature{"\xFD\x37zXZ\0"sv, Errc::codec_missing, "xz"},
-    Signature{"(\xB5/\xFD"sv, Errc::codec_missing, "zstd"},
-    Signature{"\x04\x22\x4D\x18"sv, Errc::codec_missing, "lz4"},
-    Signature{"x\x01"sv, Errc::codec_missing, "zlib"},
-    Signature{"x^"sv, Errc::codec_missing, "zlib"},
-    Signature{"x\x9C"sv, Errc::codec_missing, "zlib"},
-    Signature{"x\xDA"sv, Errc::codec_missing, "zlib"},
 };
 
 std::string_view first_text(std::span<const std::byte> bytes) noexcept {
@@ -111,11 +100,15 @@ Problem identify(std::span<const std::byte> bytes) noexcept {
   if (is_web_page(text)) problem.code = Errc::html_page;
   if (is_json(bytes)) problem.code = Errc::json_document;
   for (const Signature& signature : kSignatures) {
-    if (!text.starts_with(signature.bytes)) continue;
-    problem.code = signature.code;
-    problem.word = signature.word;
+    if (text.starts_with(signature.bytes)) problem.code = signature.code;
   }
   if (problem.code == Errc::git_lfs_pointer) problem.expected = pointer_size(text);
+  const Compression codec = signature_of(bytes);
+  if (problem.code == Errc::unknown_format && codec != Compression::none) {
+    const bool is_known = std::ranges::find(codecs(), codec) != codecs().end();
+    problem.code = is_known ? Errc::still_compressed : Errc::codec_missing;
+    problem.word = name(codec);
+  }
   return problem;
 }
 
@@ -140,6 +133,10 @@ bool is_json(std::span<const std::byte> bytes) noexcept {
 bool begins_model(std::span<const std::byte> bytes) noexcept {
   return std::any_of(kFormats.begin(), kFormats.end(),
                      [bytes](const Row& row) { return row.matches(bytes); });
+}
+
+Compression compression_of(std::span<const std::byte> bytes) noexcept {
+  return begins_model(bytes) ? Compression::none : signature_of(bytes);
 }
 
 Parsed parse(const Input& input, const ParseOptions& options) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include <ballast/compression.hpp>
 #include <ballast/config.hpp>
 #include <ballast/directory.hpp>
 
@@ -17,6 +18,11 @@ namespace ballast {
 
 /// Whether the bytes begin as a file of one of the formats does. 16 bytes are enough to tell.
 [[nodiscard]] BALLAST_API bool begins_model(std::span<const std::byte> bytes) noexcept;
+
+/// What a file that begins with these bytes is compressed with. A plain safetensors file may begin
+/// with the two bytes of gzip or zlib, which then are the length of its header: nine bytes tell
+/// that apart.
+[[nodiscard]] BALLAST_API Compression compression_of(std::span<const std::byte> bytes) noexcept;
 
 /// Parses the directory of a file of any format. Bytes that are no model are refused by what they
 /// are (an HTML page, a Git LFS pointer, a zip archive, ...). The result holds views into

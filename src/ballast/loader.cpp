@@ -1,258 +1,191 @@
 #include <ballast/loader.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include <ballast/error.hpp>
-#include <ballast/format.hpp>
 
+#include "ballast/codec.hpp"
 #include "ballast/model_data_storage.hpp"
-#include "platform/memory.hpp"
+#include "ballast/placer.hpp"
 
 namespace ballast {
 namespace {
 
-using platform::PlacedBytes;
+// Compressed bytes that are prepared at once: half a millisecond of decoding, and a system call or
+// a call from JavaScript is nothing beside that.
+constexpr std::size_t kInput = std::size_t{256} << 10;
 
-// After so many bytes comes the first look at what they are: enough to know every format and every
-// mistake by.
-constexpr std::size_t kFirstLook = 512;
-
-// The buffer for the directory begins with this, and doubles.
-constexpr std::size_t kFirstPrefix = std::size_t{64} << 10;
-
-// Bytes of unknown number that are no model are collected in segments: large, since each one costs
-// an allocation, but never so large that one more than the model would matter.
-constexpr std::size_t kMaxSegment = std::size_t{16} << 20;
-
-// Bytes behind the model, which are counted and dropped.
-constexpr std::size_t kScratch = std::size_t{64} << 10;
-
-/// Memory with a filled part.
-struct Buffer {
-  PlacedBytes bytes;
-  std::size_t filled = 0;
-
-  [[nodiscard]] std::span<std::byte> rest() noexcept { return std::span(bytes).subspan(filled); }
-  [[nodiscard]] std::span<const std::byte> content() const noexcept {
-    return std::span(bytes).first(filled);
-  }
-  [[nodiscard]] bool full() const noexcept { return filled == bytes.size(); }
-};
-
-PlacedBytes allocate(std::uint64_t size, std::size_t residue = 0) {
-  try {
-    const platform::PlacingAllocator<std::byte> allocator(residue);
-    return PlacedBytes(static_cast<std::size_t>(size), allocator);
-  } catch (const std::bad_alloc&) {
-    throw Error({.code = Errc::out_of_memory, .expected = size});
-  }
+PlacerOptions placing(const LoaderOptions& options) {
+  return {.total = options.total,
+          .max_bytes = options.max_bytes,
+          .non_model = options.require_model ? NonModel::refuse : NonModel::collect,
+          .require_end = options.require_model,
+          .decompress = options.decompress,
+          .directory_only = options.directory_only,
+          .parse = options.parse};
 }
 
-void append(Buffer& to, std::span<const std::byte> bytes) noexcept {
-  std::ranges::copy(bytes, to.rest().begin());
-  to.filled += bytes.size();
+// Of a compressed file, whose size says nothing about what comes out.
+PlacerOptions placing_decoded(const LoaderOptions& options) {
+  PlacerOptions placing_options = placing(options);
+  placing_options.total.reset();
+  if (!options.require_model) placing_options.non_model = NonModel::collect_indexes;
+  return placing_options;
 }
 
-/// Where the bytes go that come next.
-enum class Phase : std::uint8_t {
-  prefix,    // into a small buffer, until the directory in it can be read
-  body,      // into the vector, where they stay
-  segments,  // into pieces: no model, and nobody knows how many bytes there are
-  trailing,  // nowhere: they follow the model
+/// Compressed bytes, on their way to a Placer.
+class Decoding {
+ public:
+  Decoding(Compression codec, const LoaderOptions& options)
+      : decoder_(codec, {.max_window = options.decode.max_window}),
+        input_{.codec = codec, .max_ratio = options.decode.max_ratio, .total = options.total},
+        placer_(placing_decoded(options), &input_) {}
+  Decoding(const Decoding&) = delete;
+  Decoding& operator=(const Decoding&) = delete;
+  ~Decoding() = default;
+
+  [[nodiscard]] std::span<std::byte> room() {
+    if (has_directory()) return {};
+    if (buffer_.empty()) buffer_.resize(kInput);
+    return buffer_;
+  }
+
+  void take(std::span<const std::byte> bytes) {
+    input_.received += bytes.size();
+    if (input_.total && input_.received > *input_.total) {
+      throw Error(
+          {.code = Errc::file_changed, .expected = input_.total, .actual = input_.received});
+    }
+    if (held_.empty()) return decode(bytes, false);
+    // What had to wait comes first.
+    held_.insert(held_.end(), bytes.begin(), bytes.end());
+    if (located(decoder_, [&] { return placer_.room(); }).empty()) return;
+    const std::vector<std::byte> waited = std::exchange(held_, {});
+    decode(waited, false);
+  }
+
+  [[nodiscard]] bool has_directory() const noexcept { return placer_.has_directory(); }
+
+  [[nodiscard]] ModelData finish(const std::filesystem::path& path) {
+    if (!has_directory() && input_.total && input_.received < *input_.total) {
+      throw Error(
+          {.code = Errc::incomplete_input, .expected = input_.total, .actual = input_.received});
+    }
+    input_.total = input_.received;  // from here on there is room, or an error
+    const std::vector<std::byte> waited = std::exchange(held_, {});
+    decode(waited, true);
+    if (!has_directory()) located(decoder_, [&] { placer_.end(); });
+    ModelData data = located(decoder_, [&] { return placer_.finish(path); });
+    DataAccess::Storage& storage = DataAccess::storage(data);
+    storage.compression = decoder_.codec();
+    storage.compressed_size = input_.received;
+    return data;
+  }
+
+  [[nodiscard]] Progress progress() const noexcept {
+    return {.done = placer_.received(),
+            .total = placer_.expected(),
+            .input_done = decoder_.input(),
+            .input_total = input_.total};
+  }
+
+ private:
+  /// Decodes bytes and places what comes out; keeps what there is no room for yet. `last` says that
+  /// no more will come.
+  void decode(std::span<const std::byte> bytes, bool last) {
+    const char* in = reinterpret_cast<const char*>(bytes.data());
+    const char* const end = in + bytes.size();
+    for (bool more = true; more && !has_directory();) {
+      const std::span<std::byte> room = located(decoder_, [&] { return placer_.room(); });
+      if (room.empty()) return held_.assign(as_bytes(in), as_bytes(end));
+      char* out = reinterpret_cast<char*>(room.data());
+      more = decoder_.filter(in, end, out, out + room.size(), last);
+      const auto count = static_cast<std::size_t>(out - reinterpret_cast<char*>(room.data()));
+      located(decoder_, [&] { placer_.take(count); });
+      // With room left and nothing to decode there is no more until more comes.
+      if (!last && in == end && count < room.size()) return;
+    }
+  }
+
+  static const std::byte* as_bytes(const char* text) noexcept {
+    return reinterpret_cast<const std::byte*>(text);
+  }
+
+  Decoder decoder_;
+  CompressedInput input_;
+  Placer placer_;
+  std::vector<std::byte> buffer_;  // what is prepared
+  std::vector<std::byte> held_;    // a thousandth of the model at most (max_ratio)
 };
 
 }  // namespace
 
-struct Loader::State {
-  LoaderOptions options;
-  Phase phase = Phase::prefix;
-  Buffer prefix;
-  std::uint64_t look_at = kFirstLook;  // bytes in the prefix at which it is parsed again
-  Buffer body;
-  std::vector<Buffer> segments;
-  PlacedBytes scratch;
-  std::array<std::byte, 16> first_trailing{};
-  std::uint64_t received = 0;
-  std::optional<std::uint64_t> expected;  // bytes in all
+class Loader::State {
+ public:
+  explicit State(const LoaderOptions& options) : options_(options), placer_(placing(options)) {}
 
-  HeapLimit limit;
-  std::uint64_t most;     // bytes that may be allocated for the model
-  std::size_t given = 0;  // room that is handed out, and not filled yet
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return options_.path; }
 
-  explicit State(const LoaderOptions& wanted)
-      : options(wanted), expected(wanted.total), limit(wanted.max_bytes), most(limit.most()) {
-    if (expected) require_room(*expected);
+  [[nodiscard]] std::span<std::byte> prepare(std::size_t want) {
+    const std::span<std::byte> room = decoding_ ? decoding_->room() : placer_.room();
+    given_ = room.first(std::min(want, room.size()));
+    return given_;
   }
 
-  void require_room(std::uint64_t size) const { limit.require(size, {}); }
-
-  [[nodiscard]] std::span<std::byte> room() {
-    switch (phase) {
-      case Phase::prefix:
-        return room_in_prefix();
-      case Phase::body:
-        return body.rest();
-      case Phase::segments:
-        if (segments.back().full()) add_segment();
-        return segments.back().rest();
-      case Phase::trailing:
-        break;
-    }
-    if (scratch.empty()) scratch = allocate(kScratch);
-    return scratch;
-  }
-
-  std::span<std::byte> room_in_prefix() {
-    if (prefix.full()) {
-      const std::size_t size = std::max(kFirstPrefix, 2 * prefix.bytes.size());
-      Buffer larger{allocate(size), 0};
-      append(larger, prefix.content());
-      prefix = std::move(larger);
-    }
-    // Not past the next look, for what lies behind it may have to go somewhere else; and one byte
-    // past what is allowed, to see whether it comes.
-    const std::uint64_t until = std::min({look_at, std::uint64_t{prefix.bytes.size()}, most + 1});
-    return std::span(prefix.bytes).first(static_cast<std::size_t>(until)).subspan(prefix.filled);
-  }
-
-  void add_segment() {
-    const std::uint64_t size = std::clamp<std::uint64_t>(received, kFirstPrefix, kMaxSegment);
-    segments.push_back({allocate(std::min(size, most - received + 1)), 0});
-  }
-
-  void take(std::size_t count) {
-    if (count > given) {
+  void commit(std::size_t count) {
+    if (count > given_.size()) {
       throw Error({.code = Errc::misuse, .word = "more bytes are committed than were prepared"});
     }
-    given = 0;
-    if (count == 0) return;
-    const std::span<const std::byte> bytes = room().first(count);
-    if (phase == Phase::trailing) note_trailing(bytes);
-    received += count;
-    if (options.total && received > *options.total) {
-      throw Error({.code = Errc::file_changed, .expected = options.total, .actual = received});
-    }
-    const bool collects = phase == Phase::prefix || phase == Phase::segments;
-    if (collects) require_room(received);
-    switch (phase) {
-      case Phase::prefix:
-        prefix.filled += count;
-        if (prefix.filled >= look_at || received == options.total) look(options.total);
-        break;
-      case Phase::body:
-        body.filled += count;
-        if (body.full()) phase = Phase::trailing;
-        break;
-      case Phase::segments:
-        segments.back().filled += count;
-        break;
-      case Phase::trailing:
-        break;
-    }
+    const std::span<const std::byte> bytes = std::exchange(given_, {}).first(count);
+    if (decoding_) return decoding_->take(bytes);
+    placer_.take(count);
+    begin_decoding();
   }
 
-  /// Parses what has come of the directory. `total` is the size of the input where it is known.
-  void look(std::optional<std::uint64_t> total) {
-    Parsed parsed;
-    try {
-      parsed = parse({prefix.content(), total}, options.parse);
-    } catch (const Error&) {
-      if (options.require_model) throw;
-      return begin_body(total, 0);
+  void push(std::span<const std::byte> bytes) {
+    while (!decoding_ && !has_directory() && !bytes.empty()) {
+      const std::span<std::byte> room = prepare(bytes.size());
+      std::ranges::copy(bytes.first(room.size()), room.begin());
+      bytes = bytes.subspan(room.size());
+      commit(room.size());
     }
-    if (!parsed.directory) {
-      look_at = std::max<std::uint64_t>(parsed.needed, 2 * look_at);
-      if (total) look_at = std::min(look_at, *total);
-      return;
-    }
-    const std::optional<std::uint64_t> end = parsed.directory->padded_end;
-    if (!end && !total && options.require_model) throw_unknown_end(*parsed.directory);
-    begin_body(end ? std::min(*end, total.value_or(*end)) : total, parsed.directory->data_offset);
+    given_ = {};
+    if (decoding_ && !has_directory()) decoding_->take(bytes);
   }
 
-  [[noreturn]] static void throw_unknown_end(const Directory& directory) {
-    const auto last = std::ranges::max_element(directory.tensors, {}, &Tensor::offset);
-    throw Error({.code = Errc::unknown_end, .kind = SubjectKind::tensor, .name = last->name});
-  }
-
-  /// From here on it is known where the bytes stay: in one vector, or, where their number is not
-  /// known, in segments.
-  void begin_body(std::optional<std::uint64_t> size, std::uint64_t data_offset) {
-    expected = options.total ? options.total : size;
-    if (!size) {
-      phase = Phase::segments;
-      segments.push_back(std::move(prefix));
-      return;
-    }
-    require_room(*size);
-    const std::size_t residue = platform::kPlacementUnit - data_offset % platform::kPlacementUnit;
-    body.bytes = allocate(*size, residue);
-    const std::span<const std::byte> begun = prefix.content();
-    append(body, begun.first(std::min(begun.size(), body.bytes.size())));
-    const std::span<const std::byte> behind = begun.subspan(body.filled);
-    received -= behind.size();
-    phase = body.full() ? Phase::trailing : Phase::body;
-    if (!behind.empty()) {
-      note_trailing(behind);
-      received += behind.size();
-    }
-    prefix = {};
-  }
-
-  /// Bytes behind the model: few are dropped, many are refused, and another model is told apart.
-  void note_trailing(std::span<const std::byte> bytes) {
-    const std::uint64_t end = body.filled;
-    const std::uint64_t already = received - end;
-    if (already < first_trailing.size()) {
-      const std::span<std::byte> into =
-          std::span(first_trailing).subspan(static_cast<std::size_t>(already));
-      std::ranges::copy(bytes.first(std::min(bytes.size(), into.size())), into.begin());
-    }
-    const std::uint64_t trailing = already + bytes.size();
-    Problem problem{.offset = end, .expected = end, .actual = end + trailing};
-    problem.code = Errc::glued_files;
-    const auto seen =
-        static_cast<std::size_t>(std::min<std::uint64_t>(trailing, first_trailing.size()));
-    if (begins_model(std::span(first_trailing).first(seen))) throw Error(problem);
-    problem.code = Errc::trailing_bytes;
-    if (trailing > options.parse.limits.max_trailing) throw Error(problem);
+  [[nodiscard]] bool has_directory() const noexcept {
+    return decoding_ ? decoding_->has_directory() : placer_.has_directory();
   }
 
   [[nodiscard]] ModelData finish() {
-    if (options.total && received < *options.total) {
-      throw Error({.code = Errc::incomplete_input, .expected = options.total, .actual = received});
+    if (!decoding_ && !has_directory()) {
+      placer_.end();
+      begin_decoding();
     }
-    if (phase == Phase::prefix) look(received);
-    if (phase == Phase::prefix)
-      throw Error({.code = Errc::unknown_format});  // not reached: all has come
-    if (phase == Phase::segments) join();
-    // Too short, or without its last padding: the parser says which.
-    if (phase == Phase::body && options.require_model) {
-      static_cast<void>(parse({body.content(), received}, options.parse));
-    }
-    const std::uint64_t trailing = received - body.filled;
-    body.bytes.resize(
-        body.filled);  // shorter only without the last padding: frees nothing, moves nothing
-    return DataAccess::make(
-        {.bytes = std::move(body.bytes), .path = options.path, .trailing = trailing});
+    return decoding_ ? decoding_->finish(options_.path) : placer_.finish(options_.path);
   }
 
-  /// One vector of all segments, each freed as soon as it is copied.
-  void join() {
-    require_room(received);
-    body.bytes = allocate(received);
-    for (Buffer& segment : segments) {
-      append(body, segment.content());
-      segment = {};
-    }
-    segments.clear();
+  [[nodiscard]] Progress progress() const noexcept {
+    if (decoding_) return decoding_->progress();
+    return {.done = placer_.received(), .total = placer_.expected()};
   }
+
+ private:
+  /// Where what has come so far is compressed, it goes through a decoder, and so does the rest.
+  void begin_decoding() {
+    if (placer_.compression() == Compression::none) return;
+    decoding_ = std::make_unique<Decoding>(placer_.compression(), options_);
+    decoding_->take(placer_.prefix());
+    placer_ = Placer({});
+  }
+
+  LoaderOptions options_;
+  Placer placer_;
+  std::unique_ptr<Decoding> decoding_;
+  std::span<std::byte> given_;  // room that is handed out, and not filled yet
 };
 
 /// Does what may fail. Whatever it throws, the loader holds nothing afterwards, and the error says
@@ -263,7 +196,7 @@ auto Loader::guarded(Work work) {
   try {
     return work(*state_);
   } catch (const Error& error) {
-    const std::filesystem::path path = std::move(state_->options.path);
+    const std::filesystem::path path = state_->path();
     cancel();
     if (path.empty()) throw;
     throw error.with_path(path.string());
@@ -283,24 +216,16 @@ Loader& Loader::operator=(Loader&&) noexcept = default;
 Loader::~Loader() = default;
 
 std::span<std::byte> Loader::prepare(std::size_t want) {
-  return guarded([want](State& state) {
-    const std::span<std::byte> room = state.room();
-    state.given = std::min(want, room.size());
-    return room.first(state.given);
-  });
+  return guarded([want](State& state) { return state.prepare(want); });
 }
 
 void Loader::commit(std::size_t count) {
-  guarded([count](State& state) { state.take(count); });
+  guarded([count](State& state) { state.commit(count); });
 }
 
 void Loader::push(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const std::span<std::byte> room = prepare(bytes.size());
-    std::ranges::copy(bytes.first(room.size()), room.begin());
-    commit(room.size());
-    bytes = bytes.subspan(room.size());
-  }
+  if (bytes.empty()) return static_cast<void>(prepare(0));  // refuses after the end, too
+  guarded([bytes](State& state) { state.push(bytes); });
 }
 
 ModelData Loader::finish() {
@@ -309,11 +234,13 @@ ModelData Loader::finish() {
   return data;
 }
 
+bool Loader::has_directory() const noexcept { return state_ && state_->has_directory(); }
+
 void Loader::cancel() noexcept { state_.reset(); }
 
 Progress Loader::progress() const noexcept {
   if (!state_) return {};
-  return {state_->received, state_->expected};
+  return state_->progress();
 }
 
 }  // namespace ballast

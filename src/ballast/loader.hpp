@@ -7,6 +7,9 @@
 //     }
 //     auto model = ballast::Model::from_data(loader.finish());
 //
+// What is compressed (compression.hpp) is recognised by its content and decoded as it comes: then
+// what is prepared and committed are the compressed bytes, and a small buffer takes them.
+//
 // Each byte is put where it stays: the first few go to a small buffer until the directory in it can
 // be read, which says how large the model is and where its data begin. Then one vector is
 // allocated, of exactly that size, placed so that the data of the tensors begin at a multiple of
@@ -34,8 +37,8 @@ namespace ballast {
 
 /// What is known beforehand, and what is allowed.
 struct LoaderOptions {
-  /// Bytes that will come, where somebody knows it. The size of a compressed or otherwise encoded
-  /// transfer is not that.
+  /// Bytes that will come, where somebody knows it: of a compressed file, as it is. The size of a
+  /// transfer that is encoded on its way (Content-Encoding) is not that.
   std::optional<std::uint64_t> total{};
   /// The most bytes that may be allocated for the model, else Errc::too_large before they are; by
   /// default what the process can have.
@@ -45,6 +48,11 @@ struct LoaderOptions {
   bool require_model = true;
   /// What errors call the input: a path, a URL; empty where it has no name.
   std::filesystem::path path{};
+  /// Whether compressed input is decoded, or loaded as it is.
+  bool decompress = true;
+  /// Whether no more than the directory is wanted, as in OpenOptions; also of plain bytes.
+  bool directory_only = false;
+  DecodeLimits decode{};
   ParseOptions parse{};
 };
 
@@ -56,14 +64,17 @@ class BALLAST_API Loader {
   ~Loader();
 
   /// Where the next bytes go: room for up to `want` of them, at least one if `want` is not 0. Valid
-  /// until the next call. While the directory is not there yet the room is small, whatever is
-  /// wanted. Throws Error (out_of_memory).
+  /// until the next call. Empty once has_directory(). While the directory is not there yet the room
+  /// is small, whatever is wanted. Throws Error (out_of_memory).
   [[nodiscard]] std::span<std::byte> prepare(std::size_t want);
   /// The first `count` bytes of what prepare() gave are there now. Throws Error as soon as the
   /// bytes cannot become a model, and misuse for more bytes than there was room for.
   void commit(std::size_t count);
-  /// Both, for bytes that lie elsewhere: copies them.
+  /// Both, for bytes that lie elsewhere: copies them, or decodes them from where they are.
   void push(std::span<const std::byte> bytes);
+  /// Whether the directory is there, where no more was wanted: more bytes are not taken, and
+  /// finish() may be called.
+  [[nodiscard]] bool has_directory() const noexcept;
   /// All bytes have come. Throws Error where some are missing.
   [[nodiscard]] ModelData finish();
   /// Frees what was loaded so far.
@@ -73,7 +84,7 @@ class BALLAST_API Loader {
   [[nodiscard]] Progress progress() const noexcept;
 
  private:
-  struct State;
+  class State;
   template <class Work>
   auto guarded(Work work);
   std::unique_ptr<State> state_;

@@ -1,6 +1,7 @@
 #include <ballast/model.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <utility>
 
@@ -33,7 +34,8 @@ namespace fs = std::filesystem;
 
 Directory parse_shard(const Shard& shard, const ParseOptions& options) {
   try {
-    const Input input{shard.data.bytes(), shard.data.file_size()};
+    Input input{shard.data.bytes(), shard.data.file_size()};
+    if (!shard.data.is_complete()) input.total.reset();
     return std::move(*parse(input, options).directory);
   } catch (const Error& error) {
     throw error.with_path(shard.data.path().empty() ? shard.file : shard.data.path().string());
@@ -49,16 +51,49 @@ Shard open_shard(const fs::path& path, const OpenOptions& options) {
   return {path.filename().string(), ModelData::open(path, options), 0};
 }
 
-// A file beside the one that was opened; one that is not there is a missing shard rather than just
-// a missing file.
-Shard open_sibling(const fs::path& opened, const std::string& name, const OpenOptions& options) {
+// What compressed files are called after what is in them. What they are compressed with, their
+// content says.
+constexpr std::array<std::string_view, 6> kSuffixes{".zst", ".gz", ".xz", ".bz2", ".lz4", ".zz"};
+
+bool is_missing(const Error& error) { return error.code() == std::errc::no_such_file_or_directory; }
+
+// A file under its own name, or else under that of a compressed one.
+Shard open_compressed_or_not(const fs::path& path, std::string_view suffix,
+                             const OpenOptions& options) {
+  std::vector<std::string> suffixes{std::string(suffix)};
+  if (!suffix.empty()) suffixes.emplace_back();
+  suffixes.insert(suffixes.end(), kSuffixes.begin(), kSuffixes.end());
+  for (const std::string& candidate : suffixes) {
+    try {
+      fs::path named = path;
+      named += candidate;
+      return open_shard(named, options);
+    } catch (const Error& error) {
+      if (!is_missing(error)) throw;
+    }
+  }
+  return open_shard(path, options);  // to say that it is not there
+}
+
+// A file beside the one that was opened, whose name has that suffix behind its own; one that is not
+// there is a missing shard rather than just a missing file.
+Shard open_sibling(const fs::path& opened, const std::string& name, std::string_view suffix,
+                   const OpenOptions& options) {
   try {
-    return open_shard(opened.parent_path() / name, options);
+    return open_compressed_or_not(opened.parent_path() / name, suffix, options);
   } catch (const Error& error) {
-    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    if (!is_missing(error)) throw;
     throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = name},
                 opened.string());
   }
+}
+
+// What stands behind the own name of a compressed file, if that is one of the suffixes.
+std::string_view suffix_of(std::string_view file) noexcept {
+  for (const std::string_view suffix : kSuffixes) {
+    if (file.ends_with(suffix)) return suffix;
+  }
+  return {};
 }
 
 // A range inside a bigger file is that of the file which was named; its siblings are whole files.
@@ -141,12 +176,13 @@ struct ModelBuilder {
     state.metadata = std::move(directory.metadata);
   }
 
-  // One more file of a set; of an index, only the tensors that it places there or does not know.
-  void append(Shard shard, Directory directory, const ShardIndex* index) {
+  // One more file of a set; of an index, which calls it `name`, only the tensors that it places
+  // there or does not know.
+  void append(Shard shard, Directory directory, const ShardIndex* index, std::string_view name) {
     const auto position = static_cast<std::uint32_t>(state.shards.size());
     for (Tensor& tensor : directory.tensors) {
       const ShardIndex::Entry* entry = index != nullptr ? index->find(tensor.name) : nullptr;
-      const bool placed_here = entry != nullptr && entry->file == shard.file;
+      const bool placed_here = entry != nullptr && entry->file == name;
       if (index != nullptr && !placed_here) {
         set_warnings.add(
             {.code = Errc::not_in_index, .kind = SubjectKind::tensor, .name = tensor.name});
@@ -207,7 +243,7 @@ struct ModelBuilder {
     builder.state.sharded = true;
     builder.take_head(directories[0]);
     for (std::size_t i = 0; i < shards.size(); ++i) {
-      builder.append(std::move(shards[i]), std::move(directories[i]), nullptr);
+      builder.append(std::move(shards[i]), std::move(directories[i]), nullptr, {});
     }
     builder.index_tensors();
     return std::move(builder).finish();
@@ -223,11 +259,11 @@ struct ModelBuilder {
     ModelBuilder builder;
     builder.state.sharded = true;
     for (const std::string& file : index.files) {
-      Shard shard = open_sibling(path, file, for_siblings(options));
+      Shard shard = open_sibling(path, file, suffix_of(path.native()), for_siblings(options));
       Directory directory = parse_shard(shard, options.parse);
       if (directory.format != Format::safetensors)
         throw Error({.code = Errc::mixed_formats}, shown_path(shard));
-      builder.append(std::move(shard), std::move(directory), &index);
+      builder.append(std::move(shard), std::move(directory), &index, file);
     }
     builder.index_tensors();
     builder.check_index(index, path.string());
@@ -242,7 +278,10 @@ struct ModelBuilder {
   static Model from_first(const fs::path& path, Shard first, Directory directory,
                           const OpenOptions& options) {
     const Split split = split_of(directory.metadata);
-    const std::vector<std::string> names = split_names(first.file, split.count);
+    const std::string suffix(suffix_of(first.file));
+    const std::string_view own =
+        std::string_view(first.file).substr(0, first.file.size() - suffix.size());
+    const std::vector<std::string> names = split_names(own, split.count);
     if (names.empty()) {
       throw Error({.code = Errc::shard_name_mismatch, .expected = split.count}, path.string());
     }
@@ -251,7 +290,7 @@ struct ModelBuilder {
     shards.push_back(std::move(first));
     directories.push_back(std::move(directory));
     for (std::size_t i = 1; i < names.size(); ++i) {
-      shards.push_back(open_sibling(path, names[i], for_siblings(options)));
+      shards.push_back(open_sibling(path, names[i], suffix, for_siblings(options)));
       directories.push_back(parse_shard(shards.back(), options.parse));
     }
     return from_set(std::move(shards), std::move(directories));
@@ -328,6 +367,10 @@ std::span<const std::byte> Model::bytes(const Tensor& tensor) const& {
                 shown_path(shard));
   }
   if (*tensor.nbytes == 0) return {};  // may lie behind the end of a file without its last padding
+  if (!shard.data.is_complete()) {
+    throw Error({.code = Errc::not_loaded, .kind = SubjectKind::tensor, .name = tensor.name},
+                shown_path(shard));
+  }
   return shard.data.bytes().subspan(static_cast<std::size_t>(tensor.offset),
                                     static_cast<std::size_t>(*tensor.nbytes));
 }
@@ -360,6 +403,11 @@ std::uint64_t Model::file_bytes() const noexcept {
   std::uint64_t bytes = 0;
   for (const Shard& shard : state_->shards) bytes += shard.data.file_size();
   return bytes;
+}
+
+bool Model::is_complete() const noexcept {
+  return std::all_of(state_->shards.begin(), state_->shards.end(),
+                     [](const Shard& shard) { return shard.data.is_complete(); });
 }
 
 }  // namespace ballast

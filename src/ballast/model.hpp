@@ -64,7 +64,9 @@ class BALLAST_API Model {
 
   /// Opens a model: a GGUF or safetensors file, the first shard of a split GGUF (its siblings are
   /// found beside the path as it is given, so that a cache of symbolic links works), or the
-  /// `*.safetensors.index.json` of a sharded one. Throws Error.
+  /// `*.safetensors.index.json` of a sharded one. Each file may be compressed; one of a set that is
+  /// not found by its name is looked for with the suffixes that compressed files have (".zst").
+  /// Throws Error.
   [[nodiscard]] static Model open(const std::filesystem::path& path,
                                   const OpenOptions& options = {});
   /// Opens exactly these files as one model, in this order. Throws Error.
@@ -99,7 +101,8 @@ class BALLAST_API Model {
   const Tensor& at(std::string_view name) const&& = delete;  // would dangle
 
   /// The bytes of a tensor of this model: a view of `*tensor.nbytes` bytes into its shard. Throws
-  /// Error (unknown_dtype) for a tensor whose size is not known.
+  /// Error: unknown_dtype for a tensor whose size is not known, not_loaded where the directory was
+  /// all that was read (OpenOptions::directory_only).
   [[nodiscard]] std::span<const std::byte> bytes(const Tensor& tensor) const&;
   std::span<const std::byte> bytes(const Tensor& tensor) const&& = delete;  // would dangle
 
@@ -133,8 +136,11 @@ class BALLAST_API Model {
 
   /// How many parameters it has: the elements of all tensors together, saturating.
   [[nodiscard]] std::uint64_t parameter_count() const noexcept;
-  /// Bytes of all files together.
+  /// Bytes of all files together, after decompression; of an incomplete model, those that were
+  /// read.
   [[nodiscard]] std::uint64_t file_bytes() const noexcept;
+  /// False where of some file the directory was all that was read (OpenOptions::directory_only).
+  [[nodiscard]] bool is_complete() const noexcept;
 
   /// What is odd about the files without being wrong; of a set, shard by shard.
   [[nodiscard]] std::span<const Warning> warnings() const& noexcept;

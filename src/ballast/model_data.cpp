@@ -76,6 +76,16 @@ ModelData ModelData::borrow(std::span<const std::byte> bytes, std::shared_ptr<co
 
 bool ModelData::is_mmap() const noexcept { return storage_ && storage_->mapping() != nullptr; }
 
+Compression ModelData::compression() const noexcept {
+  return storage_ ? storage_->compression : Compression::none;
+}
+
+std::uint64_t ModelData::compressed_size() const noexcept {
+  return storage_ ? storage_->compressed_size : 0;
+}
+
+bool ModelData::is_complete() const noexcept { return !storage_ || storage_->is_complete; }
+
 std::uint64_t ModelData::file_size() const noexcept {
   return bytes_.size() + (storage_ ? storage_->trailing : 0);
 }

@@ -31,6 +31,7 @@
 #include <stop_token>
 #endif
 
+#include <ballast/compression.hpp>
 #include <ballast/config.hpp>
 #include <ballast/directory.hpp>
 
@@ -101,6 +102,22 @@ enum class Backend : std::uint8_t {
 struct Progress {
   std::uint64_t done = 0;                ///< bytes in memory by now
   std::optional<std::uint64_t> total{};  ///< bytes in all, where that is known
+  /// Of compressed input: bytes of it that are decoded, and how many there are, where that is
+  /// known.
+  std::uint64_t input_done = 0;
+  std::optional<std::uint64_t> input_total{};
+};
+
+/// What a small file may turn into, and how. Every limit has a default that no honest model
+/// reaches.
+struct DecodeLimits {
+  /// Decoded bytes over compressed ones, else Errc::ratio_too_high before they are allocated:
+  /// against decompression bombs. Weights compress to a half at best. What fits in 16 MiB is let
+  /// pass.
+  std::uint64_t max_ratio = 1000;
+  /// Bytes beside the model that a stream may ask for: zstd's window (`zstd --long=27` makes the
+  /// largest that it decodes by default, as here), xz's dictionary (64 MiB with -9).
+  std::uint64_t max_window = std::uint64_t{128} << 20;
 };
 
 /// Everything that can be said about opening one file.
@@ -124,6 +141,13 @@ struct OpenOptions {
   /// The most bytes that may be put on the heap, else Errc::too_large before they are allocated; by
   /// default what the process can have (physical memory and its limits).
   std::optional<std::uint64_t> max_bytes{};
+  /// Whether a compressed file is decoded, or its bytes are taken as they are.
+  bool decompress = true;
+  /// Of a compressed file decode no more than it takes to read the directory: to look into a model,
+  /// not to use it. The bytes of its tensors are not there then (Errc::not_loaded). Plain files are
+  /// opened as ever.
+  bool directory_only = false;
+  DecodeLimits decode{};
   /// Limits of the parsers, and how lenient they are.
   ParseOptions parse{};
 };
@@ -131,7 +155,9 @@ struct OpenOptions {
 class BALLAST_API ModelData {
  public:
   /// The file, mapped if it can be, else read: an empty file, a pipe, and files that report no size
-  /// but have bytes (/proc) come to the heap. Opening a FIFO waits for its writer. Throws Error.
+  /// but have bytes (/proc) come to the heap. Opening a FIFO waits for its writer. What is
+  /// compressed is recognised by its content and decoded to the heap; it must be a model, or the
+  /// index of one. Throws Error.
   [[nodiscard]] static ModelData open(const std::filesystem::path& path,
                                       const OpenOptions& options = {});
 #if BALLAST_HAS_MMAP
@@ -170,8 +196,15 @@ class BALLAST_API ModelData {
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
   [[nodiscard]] bool is_mmap() const noexcept;
-  /// Bytes of the file, which are more than `size()` where it came piece by piece and went on after
-  /// the model: such bytes are counted and not kept.
+  /// What the file is compressed with, and how many bytes it has: 0 where it is not.
+  [[nodiscard]] Compression compression() const noexcept;
+  [[nodiscard]] std::uint64_t compressed_size() const noexcept;
+  /// False where the directory was all that was wanted (OpenOptions::directory_only) and the bytes
+  /// end behind it.
+  [[nodiscard]] bool is_complete() const noexcept;
+  /// Bytes of the file, after decompression, which are more than `size()` where it came piece by
+  /// piece and went on after the model: such bytes are counted and not kept. Of an incomplete one,
+  /// those that are there.
   [[nodiscard]] std::uint64_t file_size() const noexcept;
   /// As it was given; empty for memory and descriptors.
   [[nodiscard]] const std::filesystem::path& path() const noexcept;

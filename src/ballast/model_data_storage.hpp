@@ -41,6 +41,9 @@ struct ModelData::Storage {
   platform::FileIdentity identity{};
   std::uint64_t offset = 0;    // of the first byte in the file
   std::uint64_t trailing = 0;  // bytes that followed and were not kept
+  Compression compression = Compression::none;
+  std::uint64_t compressed_size = 0;  // of what was decoded, in the file
+  bool is_complete = true;            // else the directory is all that was wanted
 
   [[nodiscard]] const platform::Mapping* mapping() const noexcept {
     return std::get_if<platform::Mapping>(&bytes);

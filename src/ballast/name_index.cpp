@@ -64,10 +64,14 @@ std::optional<std::size_t> NameIndex::build_sorted(NameList names) {
   std::iota(sorted_.begin(), sorted_.end(), std::uint32_t{0});
   // Equal names in the order of the list, so that the first repetition is the smallest of the later
   // ones.
-  std::sort(sorted_.begin(), sorted_.end(), [names](std::uint32_t a, std::uint32_t b) {
+  const auto before = [names](std::uint32_t a, std::uint32_t b) {
     const int order = names[a].compare(names[b]);
     return order != 0 ? order < 0 : a < b;
-  });
+  };
+  // A heap sort: only names that were chosen to collide get here, and std::sort is 6 kB of the
+  // WebAssembly module.
+  std::make_heap(sorted_.begin(), sorted_.end(), before);
+  std::sort_heap(sorted_.begin(), sorted_.end(), before);
   std::optional<std::size_t> first;
   for (std::size_t i = 1; i < sorted_.size(); ++i) {
     if (names[sorted_[i - 1]] != names[sorted_[i]]) continue;

@@ -19,6 +19,9 @@
 #include <ballast/model_data.hpp>
 
 #include "ballast/model_data_storage.hpp"
+#include "ballast/open_compressed.hpp"
+#include "ballast/open_job.hpp"
+#include "ballast/placer.hpp"
 #include "platform/bulk_read.hpp"
 #include "platform/file.hpp"
 #include "platform/mapped_file.hpp"
@@ -38,61 +41,15 @@ constexpr std::uint64_t kNoEnd = std::numeric_limits<std::uint64_t>::max();
 // The directory of most models fits; to read that much costs less than to open the file.
 constexpr std::uint64_t kFirstPrefix = std::uint64_t{64} << 10;
 
+// So many bytes tell every codec, and a skippable frame of zstd's or LZ4's before it.
+constexpr std::size_t kSignature = 64;
+
 // What is asked of a pipe at once; it gives less.
 constexpr std::size_t kPiece = std::size_t{4} << 20;
 
 std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) noexcept {
   return a > kNoEnd - b ? kNoEnd : a + b;
 }
-
-/// Does what the platform may refuse, and says of the refusal which file it was about.
-template <class Work>
-auto attempt(std::string_view action, const std::filesystem::path& path, Work work) {
-  try {
-    return work();
-  } catch (const std::system_error& error) {
-    throw Error(error.code(), action, path.string());
-  }
-}
-
-/// One load: what is loaded, how, and who is told.
-struct Job {
-  File file;
-  std::filesystem::path path;  // empty for a descriptor
-  Backend backend;
-  const OpenOptions& options;
-
-  [[noreturn]] void refuse(const Problem& problem) const { throw Error(problem, path.string()); }
-
-  template <class Work>
-  auto attempt(std::string_view action, Work work) const {
-    return ballast::attempt(action, path, work);
-  }
-
-  /// Tells the caller how far the load is, and asks whether to go on.
-  void report(std::uint64_t done, std::optional<std::uint64_t> total) const {
-    bool stop = options.cancelled && options.cancelled();
-#ifdef __cpp_lib_jthread
-    stop = stop || options.stop.stop_requested();
-#endif
-    if (stop) refuse({.code = Errc::cancelled});
-    if (options.progress) options.progress({done, total});
-  }
-
-  void require_room(std::uint64_t size) const {
-    HeapLimit(options.max_bytes).require(size, path.string());
-  }
-
-  /// Room for that many bytes, which require_room() has let pass; they are not initialised.
-  [[nodiscard]] PlacedBytes allocate(std::uint64_t size, std::size_t residue = 0) const {
-    try {
-      const platform::PlacingAllocator<std::byte> allocator(residue);
-      return PlacedBytes(static_cast<std::size_t>(size), allocator);
-    } catch (const std::bad_alloc&) {
-      refuse({.code = Errc::out_of_memory, .expected = size});
-    }
-  }
-};
 
 // ---- Placement ----------------------------------------------------------------------------------
 
@@ -131,13 +88,7 @@ std::size_t residue_for(const Job& job, std::uint64_t total, ReadPrefix read_pre
 
 // ---- Files that have a size ---------------------------------------------------------------------
 
-/// Where in a file the bytes lie that are asked for.
-struct Range {
-  std::uint64_t offset;
-  std::uint64_t length;
-};
-
-Range range_in_file(const Job& job, std::uint64_t size) {
+FileRange range_in_file(const Job& job, std::uint64_t size) {
   const std::uint64_t offset = job.options.offset;
   const std::uint64_t end =
       job.options.length ? saturating_add(offset, *job.options.length) : std::max(offset, size);
@@ -146,7 +97,7 @@ Range range_in_file(const Job& job, std::uint64_t size) {
 }
 
 /// The range, mapped; nothing where it cannot be and need not be.
-std::optional<Mapping> map_range(const Job& job, const Range& range) {
+std::optional<Mapping> map_range(const Job& job, const FileRange& range) {
   constexpr std::uint64_t kAddressSpace = std::numeric_limits<std::size_t>::max();
   const bool required = job.backend == Backend::map;
   if (range.length > kAddressSpace) {
@@ -162,7 +113,7 @@ std::optional<Mapping> map_range(const Job& job, const Range& range) {
 }
 
 /// The range, in one vector.
-PlacedBytes read_range(const Job& job, const Range& range) {
+PlacedBytes read_range(const Job& job, const FileRange& range) {
   job.require_room(range.length);
   job.report(0, range.length);
   const auto read_prefix = [&](std::span<std::byte> prefix) {
@@ -180,36 +131,30 @@ PlacedBytes read_range(const Job& job, const Range& range) {
   return bytes;
 }
 
-DataAccess::Storage::Bytes load_sized(const Job& job, std::uint64_t size) {
-  const Range range = range_in_file(job, size);
+/// What the bytes of a file are compressed with, by the first few of them.
+Compression compression_in(const Job& job, const FileRange& range) {
+  if (!job.options.decompress || range.length == 0) return Compression::none;
+  std::array<std::byte, kSignature> first;
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(range.length, kSignature));
+  const std::size_t got = job.attempt(
+      "read", [&] { return job.file.read_at(range.offset, std::span(first).first(size)); });
+  const Compression found = compression_of(std::span(first).first(got));
+  // What this build cannot decode is opened like anything else that is no model, which is refused.
+  return std::ranges::find(codecs(), found) != codecs().end() ? found : Compression::none;
+}
+
+DataAccess::Storage load_sized(const Job& job, std::uint64_t size) {
+  const FileRange range = range_in_file(job, size);
+  const Compression codec = compression_in(job, range);
+  if (codec != Compression::none) return load_compressed(job, range, codec);
   if (job.backend != Backend::heap && range.length > 0) {
-    if (std::optional<Mapping> mapping = map_range(job, range)) return std::move(*mapping);
+    if (std::optional<Mapping> mapping = map_range(job, range))
+      return {.bytes = std::move(*mapping)};
   }
-  return read_range(job, range);
+  return {.bytes = read_range(job, range)};
 }
 
 // ---- Files that have none: pipes, devices, /proc ------------------------------------------------
-
-/// The bytes of a file in the order in which they come.
-class Incoming {
- public:
-  explicit Incoming(const Job& job) : job_(job), seekable_(job.file.is_seekable()) {}
-
-  /// Waits for some bytes, and answers how many came; 0 at the end.
-  std::size_t read(std::span<std::byte> into) {
-    const std::size_t got = job_.attempt("read", [&] {
-      return seekable_ ? job_.file.read_at(position_, into) : job_.file.read_some(into);
-    });
-    position_ += got;
-    return got;
-  }
-  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
-
- private:
-  const Job& job_;
-  bool seekable_;
-  std::uint64_t position_ = 0;
-};
 
 [[noreturn]] void refuse_short(const Job& job, std::uint64_t end) {
   const std::uint64_t expected = saturating_add(job.options.offset, job.options.length.value_or(0));
@@ -238,21 +183,25 @@ bool is_empty(const Job& job, const FileStatus& status) {
 /// Everything that comes, or as much as was asked for.
 ModelData collect(const Job& job, Incoming& incoming) {
   const std::optional<std::uint64_t> wanted = job.options.length;
-  Loader loader({.total = wanted,
+  Placer placer({.total = wanted,
                  .max_bytes = job.options.max_bytes,
-                 .require_model = false,
-                 .path = job.path,
+                 .non_model = NonModel::collect,
+                 .require_end = false,
+                 .decompress = job.options.decompress,
                  .parse = job.options.parse});
-  for (std::uint64_t done = 0; done < wanted.value_or(kNoEnd); done = loader.progress().done) {
-    job.report(done, loader.progress().total);
-    const std::uint64_t left = wanted.value_or(kNoEnd) - done;
-    const std::size_t got = incoming.read(
-        loader.prepare(static_cast<std::size_t>(std::min<std::uint64_t>(left, kPiece))));
+  const auto left = [&] { return wanted.value_or(kNoEnd) - placer.received(); };
+  while (left() > 0 && placer.compression() == Compression::none) {
+    job.report(placer.received(), placer.expected());
+    const std::span<std::byte> room = placer.room();
+    const std::uint64_t want = std::min<std::uint64_t>({left(), room.size(), kPiece});
+    const std::size_t got = incoming.read(room.first(static_cast<std::size_t>(want)));
     if (got == 0 && wanted) refuse_short(job, incoming.position());
     if (got == 0) break;
-    loader.commit(got);
+    placer.take(got);
   }
-  return loader.finish();
+  if (placer.compression() == Compression::none) placer.end();
+  if (placer.compression() == Compression::none) return placer.finish(job.path);
+  return DataAccess::make(load_compressed(job, incoming, placer.prefix(), placer.compression()));
 }
 
 ModelData load_unsized(const Job& job, const FileStatus& status) {
@@ -261,8 +210,8 @@ ModelData load_unsized(const Job& job, const FileStatus& status) {
   }
   Incoming incoming(job);
   skip(job, incoming);
-  ModelData data = collect(job, incoming);
-  job.report(data.file_size(), data.file_size());
+  ModelData data = with_path(job, [&] { return collect(job, incoming); });
+  if (data.compression() == Compression::none) job.report(data.file_size(), data.file_size());
   return data;
 }
 
@@ -275,8 +224,8 @@ ModelData load(Job job) {
     throw Error(code, "open", job.path.string());
   }
   const bool sized = status.kind == FileKind::regular && status.identity.size > 0;
-  ModelData data = sized ? DataAccess::make({.bytes = load_sized(job, status.identity.size)})
-                         : load_unsized(job, status);
+  ModelData data =
+      sized ? DataAccess::make(load_sized(job, status.identity.size)) : load_unsized(job, status);
   DataAccess::Storage& storage = DataAccess::storage(data);
   storage.path = job.path;
   storage.identity = status.identity;

@@ -116,6 +116,7 @@ class Verifier {
 }  // namespace
 
 std::vector<Warning> Model::verify(const OpenOptions& options) const {
+  if (!is_complete()) throw Error(Problem{.code = Errc::not_loaded});
   return Verifier(*this, options).run();
 }
 

@@ -20,7 +20,8 @@ constexpr const char* kVersion = "ballast " BALLAST_VERSION;
 
 constexpr const char* kMainFooter =
     R"(A MODEL is a GGUF or safetensors file, the first shard of a split GGUF, the
-*.safetensors.index.json of a sharded model, or - for standard input.
+*.safetensors.index.json of a sharded model, or - for standard input. It may be
+compressed with gzip, zlib, bzip2, xz, zstd or lz4, whatever its name is.
 
 Examples:
   ballast inspect model.gguf
@@ -42,10 +43,15 @@ safetensors last. Offsets count from the start of the file.
 The backend auto maps a file where that is possible, and reads it otherwise; map
 fails where it is not; heap always reads.
 
+Of a compressed file no more is decoded than the directory, and it is said how
+much that was; its decoded size is not known then.
+
 The JSON is one object: format, version, file_bytes, complete, alignment,
 data_offset, metadata, tensors, shards (only of sets), warnings, runtime. A set
-has a data_offset for each of its shards and none of its own. NaN and the
-infinities are strings; bytes that are not UTF-8 become U+FFFD.
+has a data_offset for each of its shards and none of its own. Of a compressed
+file file_bytes is null, complete is false, and runtime says what it is
+compressed with and how many bytes were decoded. NaN and the infinities are
+strings; bytes that are not UTF-8 become U+FFFD.
 
 Examples:
   ballast inspect model.gguf
@@ -64,7 +70,8 @@ Examples:
   ballast cat model.gguf -- -a-name-that-begins-with-a-dash)";
 
 constexpr const char* kCheckFooter =
-    R"(Opening a model checks that its header makes sense and that every tensor lies
+    R"(A compressed file is decoded to its last byte, and its checksums are verified.
+Opening a model checks that its header makes sense and that every tensor lies
 within the file. This also reads every byte, and looks at the padding and at the
 strings that opening leaves alone. A file that is fine gets a line on standard
 output, with its warnings below; one that is bad gets a line on standard error.

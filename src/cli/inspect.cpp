@@ -14,9 +14,17 @@ std::string_view storage_name(const Model& model) {
   return all_mapped ? "mmap" : "heap";
 }
 
+Compression compression_of(const Model& model) {
+  const auto is_compressed = [](const auto& shard) {
+    return shard.data.compression() != Compression::none;
+  };
+  const auto first = std::ranges::find_if(model.shards(), is_compressed);
+  return first == model.shards().end() ? Compression::none : first->data.compression();
+}
+
 int run(const InspectOptions& options) {
   const Selection selection{Filter(options.filter), options.full};
-  const Model model = open_model(options.model);
+  const Model model = open_directory(options.model);
   Output output;
   if (options.json) {
     write_json(output, model, selection);

@@ -35,4 +35,7 @@ void write_tables(Output& output, const Model& model, std::string_view path,
 /// "mmap" where all files are mapped, else "heap".
 [[nodiscard]] std::string_view storage_name(const Model& model);
 
+/// What the first of its files that is compressed is compressed with.
+[[nodiscard]] Compression compression_of(const Model& model);
+
 }  // namespace ballast::cli

@@ -41,13 +41,18 @@ class JsonInspection {
     json_.key("version");
     json_.number_or_null(model_.version());
     json_.key("file_bytes");
-    json_.number(model_.file_bytes());
+    json_.number_or_null(file_bytes());
     json_.key("complete");
-    json_.boolean(true);
+    json_.boolean(model_.is_complete());
     json_.key("alignment");
     json_.number_or_null(model_.alignment());
     json_.key("data_offset");
     json_.number_or_null(data_offset());
+  }
+
+  // Nobody knows how large a compressed file is whose directory was all that was decoded.
+  [[nodiscard]] std::optional<std::uint64_t> file_bytes() const {
+    return model_.is_complete() ? std::optional(model_.file_bytes()) : std::nullopt;
   }
 
   // A set has no offset of its own: each of its files has one.
@@ -161,7 +166,8 @@ class JsonInspection {
       json_.key("file");
       json_.string(shard.file);
       json_.key("file_bytes");
-      json_.number(std::uint64_t{shard.data.size()});
+      const bool is_complete = shard.data.is_complete();
+      json_.number_or_null(is_complete ? std::optional(shard.data.file_size()) : std::nullopt);
       json_.key("data_offset");
       json_.number_or_null(has_tensors[i] ? std::optional(shard.data_offset) : std::nullopt);
       json_.end_object();
@@ -194,7 +200,11 @@ class JsonInspection {
     json_.key("storage");
     json_.string(storage_name(model_));
     json_.key("compression");
-    json_.null();
+    if (const Compression codec = compression_of(model_); codec != Compression::none) {
+      json_.string(name(codec));
+    } else {
+      json_.null();
+    }
     json_.key("decoded_bytes");
     json_.number(in_memory);
     json_.key("build");

@@ -79,7 +79,9 @@ class Tables {
     write_fact("format", format_text());
     write_string_fact("architecture", "general.architecture");
     write_string_fact("name", "general.name");
-    write_quantity("size", human_bytes(model_.file_bytes()), model_.file_bytes(), " bytes");
+    if (model_.is_complete()) {
+      write_quantity("size", human_bytes(model_.file_bytes()), model_.file_bytes(), " bytes");
+    }
     const std::uint64_t parameters = model_.parameter_count();
     write_quantity("parameters", human_count(parameters), parameters, "");
     if (totals_.sized_elements > 0) {
@@ -87,6 +89,23 @@ class Tables {
       write_fact("bits/weight", fmt::format("{:.2f}", bits));
     }
     write_fact("storage", storage_name(model_));
+    write_compression();
+  }
+
+  void write_compression() {
+    std::uint64_t in_file = 0;
+    for (const Model::Shard& shard : model_.shards()) in_file += shard.data.compressed_size();
+    const Compression codec = compression_of(model_);
+    if (codec == Compression::none) return;
+    // Of a pipe that was left when the directory was there, no more is known than what had come.
+    write_fact("compression", fmt::format("{}, {}; {} decoded for this", name(codec),
+                                          human_bytes(in_file), human_bytes(decoded_bytes())));
+  }
+
+  [[nodiscard]] std::uint64_t decoded_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const Model::Shard& shard : model_.shards()) bytes += shard.data.size();
+    return bytes;
   }
 
   [[nodiscard]] std::string format_text() const {
@@ -126,6 +145,11 @@ class Tables {
     output_.print("\n{}  {}\n", painter_.bold(title), painter_.grey(of + grouped(all)));
   }
 
+  [[nodiscard]] static std::string size_text(const Model::Shard& shard) {
+    if (shard.data.is_complete()) return grouped(shard.data.file_size()) + " bytes";
+    return grouped(shard.data.compressed_size()) + " compressed bytes";
+  }
+
   void write_files() {
     const auto shards = model_.shards();
     const std::size_t number_width = grouped(shards.size()).size();
@@ -133,13 +157,13 @@ class Tables {
     std::size_t size_width = 0;
     for (const Model::Shard& shard : shards) {
       name_width = std::max(name_width, display_width(printable(shard.file)));
-      size_width = std::max(size_width, grouped(shard.data.size()).size());
+      size_width = std::max(size_width, size_text(shard).size());
     }
     name_width = std::min(name_width, room_after(number_width + size_width + 12).columns);
     write_heading("files", shards.size(), shards.size());
     for (std::size_t i = 0; i < shards.size(); ++i) {
-      output_.print("  {:>{}}  {}  {:>{}} bytes\n", i + 1, number_width,
-                    column(shards[i].file, name_width), grouped(shards[i].data.size()), size_width);
+      output_.print("  {:>{}}  {}  {:>{}}\n", i + 1, number_width,
+                    column(shards[i].file, name_width), size_text(shards[i]), size_width);
     }
   }
 

@@ -17,6 +17,13 @@ Model open_standard_input(const OpenOptions& options) {
   return Model::from_data(std::move(data), options.parse);
 }
 
+Model open_with(const ModelSource& source, OpenOptions options) {
+  ProgressLine line(source.path);
+  options.progress = [&line](const Progress& progress) { line.update(progress); };
+  if (source.path == kStandardInput) return open_standard_input(options);
+  return Model::open(source.path, options);
+}
+
 }  // namespace
 
 OpenOptions open_options(const ModelSource& source) {
@@ -25,12 +32,12 @@ OpenOptions open_options(const ModelSource& source) {
   return options;
 }
 
-Model open_model(const ModelSource& source) {
-  ProgressLine line(source.path);
+Model open_model(const ModelSource& source) { return open_with(source, open_options(source)); }
+
+Model open_directory(const ModelSource& source) {
   OpenOptions options = open_options(source);
-  options.progress = [&line](const Progress& progress) { line.update(progress); };
-  if (source.path == kStandardInput) return open_standard_input(options);
-  return Model::open(source.path, options);
+  options.directory_only = true;
+  return open_with(source, std::move(options));
 }
 
 }  // namespace ballast::cli

@@ -17,6 +17,9 @@ struct ModelSource {
 /// knows no path where standard input is read, and UsageError where that is a terminal.
 [[nodiscard]] Model open_model(const ModelSource& source);
 
+/// The same, but of compressed files no more is decoded than their directory.
+[[nodiscard]] Model open_directory(const ModelSource& source);
+
 /// The options for the library with which `open_model` opens.
 [[nodiscard]] OpenOptions open_options(const ModelSource& source);
 

@@ -35,17 +35,28 @@ std::string duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+/// How much of the work is done, of 1; negative where nobody knows. Of compressed input, whose
+/// decoded size may not be known yet, it is how much of that is decoded.
+double fraction_of(const Progress& progress) {
+  const auto part = [](std::uint64_t done, std::uint64_t total) {
+    return static_cast<double>(std::min(done, total)) / static_cast<double>(total);
+  };
+  if (progress.total.value_or(0) > 0) return part(progress.done, *progress.total);
+  if (progress.input_total.value_or(0) > 0) return part(progress.input_done, *progress.input_total);
+  return -1;
+}
+
 std::string numbers(const Progress& progress, double seconds) {
   const double rate = static_cast<double>(progress.done) / std::max(seconds, 0.001);
   const std::string speed = human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
-  if (!progress.total.has_value() || *progress.total == 0) {
-    return fmt::format("{}  {}", human_bytes(progress.done), speed);
-  }
-  const std::uint64_t done = std::min(progress.done, *progress.total);
-  const double fraction = static_cast<double>(done) / static_cast<double>(*progress.total);
-  const double left = static_cast<double>(*progress.total - done) / std::max(rate, 1.0);
+  const double fraction = fraction_of(progress);
+  if (fraction < 0) return fmt::format("{}  {}", human_bytes(progress.done), speed);
+  const std::uint64_t done = std::min(progress.done, progress.total.value_or(progress.done));
+  const double left = seconds * (1 - fraction) / std::max(fraction, 1e-9);
+  constexpr double kYear = 365.0 * 24 * 3600;
   return fmt::format("{} {:3} %  {:>9}  {}  {} left", bar(fraction),
-                     static_cast<int>(fraction * 100), human_bytes(done), speed, duration(left));
+                     static_cast<int>(fraction * 100), human_bytes(done), speed,
+                     duration(std::min(left, kYear)));
 }
 
 }  // namespace

@@ -443,8 +443,7 @@ TEST_CASE("pushed bytes become the same model, and the loader says how far it is
   ballast_loader* loader = nullptr;
   REQUIRE(ballast_loader_create(options, &loader, nullptr) == BALLAST_OK);
   ballast_options_free(options);
-  std::uint64_t done = 0;
-  std::uint64_t total = 0;
+  ballast_progress progress;
   for (std::size_t at = 0; at < sample.size();) {
     void* room = nullptr;
     std::size_t size = 0;
@@ -454,9 +453,10 @@ TEST_CASE("pushed bytes become the same model, and the loader says how far it is
     std::memcpy(room, sample.bytes().data() + at, size);
     REQUIRE(ballast_loader_commit(loader, size, nullptr) == BALLAST_OK);
     at += size;
-    ballast_loader_progress(loader, &done, &total);
-    CHECK(done == at);
-    CHECK(total == sample.size());
+    ballast_loader_progress(loader, &progress);
+    CHECK(progress.done == at);
+    CHECK(progress.total == sample.size());
+    CHECK(progress.input_total == BALLAST_UNKNOWN);
   }
   ballast_data* data = nullptr;
   REQUIRE(ballast_loader_finish(loader, &data, nullptr) == BALLAST_OK);
@@ -484,9 +484,9 @@ TEST_CASE("a loader refuses what is no model, more than it gave room for, and to
   REQUIRE(ballast_loader_create(nullptr, &loader, nullptr) == BALLAST_OK);
   const Bytes page = bytes_of("<!DOCTYPE html>" + std::string(600, ' '));
   CHECK(ballast_loader_push(loader, page.data(), page.size(), nullptr) == BALLAST_ERRC_html_page);
-  std::uint64_t done = 1;
-  ballast_loader_progress(loader, &done, nullptr);
-  CHECK(done == 0);
+  ballast_progress progress{.done = 1, .total = 1, .input_done = 1, .input_total = 1};
+  ballast_loader_progress(loader, &progress);
+  CHECK(progress.done == 0);
   ballast_loader_free(loader);
 
   REQUIRE(ballast_loader_create(nullptr, &loader, nullptr) == BALLAST_OK);
@@ -578,11 +578,11 @@ struct Watch {
   int answer = 0;
 };
 
-int watch(void* user, std::uint64_t done, std::uint64_t total) {
+int watch(void* user, const ballast_progress* progress) {
   Watch& seen = *static_cast<Watch*>(user);
   ++seen.calls;
-  seen.last = done;
-  seen.total = total;
+  seen.last = progress->done;
+  seen.total = progress->total;
   return seen.answer;
 }
 
@@ -640,7 +640,7 @@ TEST_CASE("an exception of the caller's own code comes back as a code") {
   ballast_options* options = ballast_options_create();
   ballast_options_set(options, BALLAST_OPTION_BACKEND, BALLAST_BACKEND_HEAP);
   ballast_options_set_progress(
-      options, [](void*, std::uint64_t, std::uint64_t) -> int { throw std::runtime_error("boom"); },
+      options, [](void*, const ballast_progress*) -> int { throw std::runtime_error("boom"); },
       nullptr);
   ballast_model* model = nullptr;
   Failure failure;
@@ -648,11 +648,11 @@ TEST_CASE("an exception of the caller's own code comes back as a code") {
         static_cast<int>(Errc::unexpected));
   CHECK(std::string_view(failure.error->message).find("boom") != std::string_view::npos);
   ballast_options_set_progress(
-      options, [](void*, std::uint64_t, std::uint64_t) -> int { throw 5; }, nullptr);
+      options, [](void*, const ballast_progress*) -> int { throw 5; }, nullptr);
   CHECK(ballast_model_open(file.path().c_str(), options, &model, nullptr) ==
         BALLAST_ERRC_unexpected);
   ballast_options_set_progress(
-      options, [](void*, std::uint64_t, std::uint64_t) -> int { throw std::bad_alloc(); }, nullptr);
+      options, [](void*, const ballast_progress*) -> int { throw std::bad_alloc(); }, nullptr);
   Failure no_memory;
   CHECK(ballast_model_open(file.path().c_str(), options, &model, &no_memory) ==
         BALLAST_ERRC_out_of_memory);
@@ -708,9 +708,12 @@ TEST_CASE("NULL where a handle or an output was expected is an error and no cras
   CHECK(ballast_data_release(nullptr, 0, 1, 0) == BALLAST_UNSUPPORTED);
   CHECK(ballast_data_unchanged(nullptr) == 0);
   CHECK(ballast_data_intact(nullptr, 0, 0) == 0);
-  std::uint64_t done = 7;
-  ballast_loader_progress(loader, &done, nullptr);
-  CHECK(done == 0);
+  ballast_progress progress{.done = 7, .total = 7, .input_done = 7, .input_total = 7};
+  ballast_loader_progress(loader, &progress);
+  CHECK(progress.done == 0);
+  ballast_loader_progress(nullptr, nullptr);
+  CHECK(ballast_loader_has_directory(nullptr) == 0);
+  CHECK(ballast_can_decode(nullptr) == 0);
   ballast_loader_cancel(nullptr);
   ballast_loader_free(nullptr);
   ballast_model_close(nullptr);

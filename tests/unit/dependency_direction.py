@@ -17,6 +17,7 @@ LAYERS = [
     ["config", "error_table"],
     ["text"],
     ["error"],
+    ["compression"],
     ["dtype"],
     ["tensor"],
     ["name_index"],
@@ -28,7 +29,9 @@ LAYERS = [
     ["format"],
     ["model_data"],
     ["codec"],
+    ["placer"],
     ["loader"],
+    ["whole"],
     ["open"],
     ["shards"],
     ["model"],
@@ -40,11 +43,14 @@ LAYERS = [
 # Files that are a part of another name.
 PART_OF = {
     "c_api": "ballast", "c_api_error": "ballast", "c_api_model": "ballast",
+    "codec_bzip2": "codec", "codec_gzip": "codec", "codec_lz4": "codec", "codec_xz": "codec", "codec_zstd": "codec",
     "gguf_layout": "gguf",
     "model_data_storage": "model_data",
+    "open_compressed": "open", "open_job": "open",
+    "whole_gzip": "whole", "whole_job": "whole", "whole_lz4": "whole", "whole_xz": "whole", "whole_zstd": "whole",
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-MAY_USE_PLATFORM = {"model_data", "loader", "open"}
+MAY_USE_PLATFORM = {"model_data", "placer", "loader", "whole", "open"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 CONDITION = re.compile(r"^\s*#\s*(?:el)?if(?:n?def)?\b(.*)")

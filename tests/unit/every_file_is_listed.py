@@ -11,13 +11,19 @@ import tempfile
 # Headers of src/ballast that are not installed, and why nobody outside needs them.
 PRIVATE_HEADERS = {
     "c_api.hpp": "what the files of the C API share",
+    "codec.hpp": "the decoders behind a load",
     "cursor.hpp": "reads that the formats share",
     "gguf_layout.hpp": "how GGUF checks where data lie",
     "json_scanner.hpp": "what safetensors and its index need of JSON",
     "layout.hpp": "how the formats check where data lie",
     "model_data_storage.hpp": "what ModelData holds, and who fills it",
+    "open_compressed.hpp": "one way in which open.cpp loads",
+    "open_job.hpp": "what the files of a load share",
+    "placer.hpp": "where the bytes of every load go",
     "shards.hpp": "how Model finds the files of a set",
     "warning_list.hpp": "how the formats collect what is odd",
+    "whole.hpp": "another way in which open.cpp loads",
+    "whole_job.hpp": "what its codecs share",
 }
 
 # Folder, pattern, and the list that must name each match.

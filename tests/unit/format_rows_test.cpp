@@ -68,14 +68,18 @@ std::vector<HostileRow> rows() {
       called("a file of magic ggmf is called by its age", "fmgg\1\0\0\0"sv, Errc::legacy_ggml),
       called("a file of magic ggjt is called by its age", "tjgg\3\0\0\0"sv, Errc::legacy_ggml),
       called("a file of magic ggla is called by its age", "algg\1\0\0\0"sv, Errc::legacy_ggml),
-      called("a gzip file names its codec", "\x1F\x8B\x08\0\0\0\0\0"sv, Errc::codec_missing),
-      called("a bzip2 file names its codec", "BZh91AY&SY", Errc::codec_missing),
-      called("an xz file names its codec",
+      called("a gzip file is called that", "\x1F\x8B\x08\0\0\0\0\0"sv, Errc::still_compressed),
+      called("a zlib file is called that", "\x78\x9C\xED\xFD\x77\x7C\x54\x55"sv,
+             Errc::still_compressed),
+      called("a bzip2 file is called that", "BZh91AY&SY", Errc::still_compressed),
+      called("an xz file is called that",
              "\xFD"
              "7zXZ\0\0\4"sv,
-             Errc::codec_missing),
-      called("a zstd file names its codec", "\x28\xB5\x2F\xFD\x04\x00"sv, Errc::codec_missing),
-      called("an LZ4 frame names its codec", "\x04\x22\x4D\x18\x64\x40"sv, Errc::codec_missing),
+             Errc::still_compressed),
+      called("a zstd file is called that", "\x28\xB5\x2F\xFD\x04\x00"sv, Errc::still_compressed),
+      called("a zstd file behind a skippable frame is called that",
+             "\x50\x2A\x4D\x18\4\0\0\0note\x28\xB5\x2F\xFD"sv, Errc::still_compressed),
+      called("an LZ4 frame is called that", "\x04\x22\x4D\x18\x64\x40"sv, Errc::still_compressed),
       called("a configuration in JSON is called a JSON document",
              R"({"architectures": ["LlamaForCausalLM"]})", Errc::json_document, 0),
       called("a JSON document behind white space is called that", " \n\t{\"error\": \"Not Found\"}",
@@ -96,8 +100,8 @@ std::vector<HostileRow> rows() {
        .sample = GgufBuilder().build()},
   };
   // The size of a header may begin as a magic number of something else does.
-  for (const std::uint64_t length :
-       {0x7BULL, 0x20ULL, 0x7B20ULL, 0x3CULL, 0x0280ULL, 0x8B1FULL, 0x0178ULL, 0x9C78ULL}) {
+  for (const std::uint64_t length : {0x7BULL, 0x20ULL, 0x7B20ULL, 0x3CULL, 0x0280ULL, 0x8B1FULL,
+                                     0x0178ULL, 0x9C78ULL, 0xDA78ULL}) {
     std::string header = R"({"__metadata__":{"k":")";
     const std::string tail = R"("}})";
     if (length < header.size() + tail.size()) {
@@ -126,21 +130,23 @@ TEST_CASE("files that are no model are called by what they are") {
   for (const HostileRow& row : format_rows()) check_row(row);
 }
 
-TEST_CASE("a missing codec is named") {
+TEST_CASE("what a file is compressed with is named") {
   using std::string_view_literals::operator""sv;
   const std::vector<std::pair<std::string_view, std::string_view>> codecs{
       {"\x1F\x8B\x08\0"sv, "gzip"},
+      {"\x78\x9C\xED\xFD"sv, "zlib"},
       {"BZh9"sv, "bzip2"},
       {"\xFD"
        "7zXZ\0"sv,
        "xz"},
       {"\x28\xB5\x2F\xFD"sv, "zstd"},
+      {"\x5F\x2A\x4D\x18\0\0\0\0\x04\x22\x4D\x18"sv, "lz4"},
       {"\x04\x22\x4D\x18"sv, "lz4"}};
   for (const auto& [magic, codec] : codecs) {
     std::string message;
-    CHECK(refusal_of(starting(magic), message) == Errc::codec_missing);
+    CHECK(refusal_of(starting(magic), message) == Errc::still_compressed);
     CAPTURE(message);
-    CHECK(message.find("compressed with " + std::string(codec)) != std::string::npos);
+    CHECK(message.starts_with("compressed with " + std::string(codec) + ","));
   }
 }
 

@@ -22,7 +22,9 @@ const SIGNATURES = {
   loader_commit: 'ppp>i',
   loader_push: 'pppp>i',
   loader_finish: 'ppp>i',
-  loader_progress: 'ppp',
+  loader_progress: 'pp',
+  loader_has_directory: 'p>i',
+  can_decode: 'p>i',
   loader_cancel: 'p',
   model_from_data: 'pppppp>i',
   model_close: 'p',
@@ -45,15 +47,17 @@ const STRUCTURES = {
   error: {
     offset: 'u', expected: 'u', actual: 'u', name: 'p', message: 'p', what: 'p', path: 'p',
     subject: 'p', subject_size: 'p', code: 'i', subject_kind: 'i', has: 'i', reserved: 'i',
+    input_offset: 'u',
   },
   file: {
     file_size: 'u', data_offset: 'u', bytes: 'p', size: 'p', name: 'p', name_size: 'p', data: 'p',
-    is_mmap: 'i', reserved: 'i',
+    compression: 'p', compressed_size: 'u', is_mmap: 'i', is_complete: 'i',
   },
+  progress: { done: 'u', total: 'u', input_done: 'u', input_total: 'u' },
   summary: {
     version: 'u', alignment: 'u', file_bytes: 'u', parameter_count: 'u', format: 'p',
     tensor_count: 'p', entry_count: 'p', warning_count: 'p', shard_count: 'p', is_sharded: 'i',
-    reserved: 'i',
+    is_complete: 'i',
   },
   tensor: {
     offset: 'u', nbytes: 'u', elements: 'u', shape: 'p', rank: 'p', name: 'p', name_size: 'p',
@@ -67,7 +71,8 @@ const STRUCTURES = {
 
 // What header and binding must agree on; the tests hold it against ballast.h.
 export const OPTIONS = {
-  total: 3, max_bytes: 4, lenient: 5, require_model: 6, max_tensors: 16, max_header: 21,
+  total: 3, max_bytes: 4, lenient: 5, require_model: 6, decompress: 7, directory_only: 8, max_ratio: 9, max_window: 10,
+  max_tensors: 16, max_header: 21,
 };
 export const UNKNOWN = 2n ** 64n - 1n;
 const STRING = 8;
@@ -268,6 +273,7 @@ class Loader {
       const count = room.length;
       room.set(bytes.subarray(0, count));
       this.commit(count);
+      if (count === 0) return; // the directory is there, and no more is wanted
       bytes = bytes.subarray(count);
     }
   }
@@ -282,8 +288,11 @@ class Loader {
   }
   get progress() {
     const out = this.ballast.scratch + 16;
-    this.ballast.call('loader_progress', this.handle, out, out + 8);
-    return { done: this.ballast.data.getBigUint64(out, true), total: this.ballast.data.getBigUint64(out + 8, true) };
+    this.ballast.call('loader_progress', this.handle, out);
+    return this.ballast.structure('progress', out);
+  }
+  get hasDirectory() {
+    return this.ballast.call('loader_has_directory', this.handle) === 1;
   }
   finish() {
     const out = this.ballast.scratch + 16;

@@ -1,10 +1,44 @@
-// What the C++ runtime says before it aborts: it would print, by way of vfprintf, which is a tenth
-// of the module, into a console that a page may not have. Nothing here aborts; if the runtime finds
-// a reason all the same (a destructor that throws), the engine reports the trap with its stack.
+// What the libraries in the module would print if they met a defect of their own. They would do it
+// by way of printf and of files, which is a tenth of the module, into a console that a page may not
+// have.
 //
-// The name is libc++abi's own. Where a newer one calls it otherwise, the module is a little larger,
-// and nothing else changes; the test of its size tells.
+// libc++abi says why it aborts. Nothing here aborts; if the runtime finds a reason all the same (a
+// destructor that throws), the engine reports the trap with its stack. The name is libc++abi's own:
+// where a newer one calls it otherwise, the module is a little larger, and nothing else changes;
+// the test of its size tells.
+//
+// libbz2 writes to stderr and calls exit() where its own invariants do not hold (BZ2_bz__AssertH__
+// fail in bzlib.c), and where it is asked to be verbose, which it never is. The linker gives it these
+// functions for those of the names in CMakeLists.txt (--wrap).
 
-extern "C" [[noreturn]] void abort_message(const char* format, ...);
+#include <cstddef>
+#include <cstdio>
 
-extern "C" [[noreturn]] void abort_message(const char*, ...) { __builtin_trap(); }
+extern "C" {
+
+[[noreturn]] void abort_message(const char* format, ...);
+[[noreturn]] void abort_message(const char*, ...) { __builtin_trap(); }
+
+// Nobody looks into it: all that it is given to are the functions below. Data cannot be wrapped.
+#undef stderr
+extern FILE* const stderr;
+FILE* const stderr = nullptr;
+
+// NOLINTBEGIN(*-reserved-identifier): the linker's own names
+int __wrap_fiprintf(FILE* file, const char* format, ...);
+int __wrap_fiprintf(FILE*, const char*, ...) { return 0; }
+
+int __wrap___small_fprintf(FILE* file, const char* format, ...);
+int __wrap___small_fprintf(FILE*, const char*, ...) { return 0; }
+
+std::size_t __wrap_fwrite(const void* bytes, std::size_t size, std::size_t count, FILE* file);
+std::size_t __wrap_fwrite(const void*, std::size_t, std::size_t, FILE*) { return 0; }
+
+int __wrap_fputc(int character, FILE* file);
+int __wrap_fputc(int character, FILE*) { return character; }
+
+[[noreturn]] void __wrap_exit(int status);
+[[noreturn]] void __wrap_exit(int) { __builtin_trap(); }
+// NOLINTEND(*-reserved-identifier)
+
+}  // extern "C"
