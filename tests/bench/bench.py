@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Measures Ballast and holds it against its bounds, with peers beside it in the same run.
 
-usage: bench.py --build FOLDER [--wasm FOLDER] [--inputs FOLDER] [--only SECTION ...] [--rounds N]
+usage: bench.py --build FOLDER [--wasm FOLDER] [--inputs FOLDER] [--only SECTION ...] [--rounds N] [--small] [--cpu]
 
 FOLDER is a release build with -DBALLAST_BUILD_BENCH=ON, and the folder of a WebAssembly build for the sections that begin
 with wasm. Inputs are made by its make-samples, once, in --inputs (default: BALLAST_CACHE, else the user's cache folder).
-Sections: instructions, memory, json, wasm-memory, bytes, wasm, time.
+Sections: instructions, memory, json, wasm-memory, bytes, wasm, time; and of decompression (codec_bench.py)
+codec-instructions, codec-memory, wasm-codec-memory, codecs, codec-threads, wasm-codecs. --small decodes less, to see
+whether everything runs; --cpu takes processor time for time, which a busy machine changes less (of one thread only:
+decoder, push, wasm-codecs).
 
 Machines differ and are noisy, so nothing here is a bare time: costs are instructions counted by callgrind, or ratios of two
 programs that alternate in one run (medians; more than 1 means that Ballast is faster). The section `time` is for reading
@@ -20,15 +23,18 @@ import subprocess
 import sys
 import tempfile
 
+from codec_bench import CodecSections
+
 MILLION = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
-SECTIONS = ("instructions", "memory", "json", "wasm-memory", "bytes", "wasm", "time")
+SECTIONS = ("instructions", "memory", "json", "wasm-memory", "bytes", "wasm", "time",
+            "codec-instructions", "codec-memory", "wasm-codec-memory", "codecs", "codec-threads", "wasm-codecs")
 
 
-class Bench:
-    def __init__(self, build, wasm, inputs, rounds):
-        self.build, self.wasm, self.inputs, self.rounds = build, wasm, inputs, rounds
+class Bench(CodecSections):
+    def __init__(self, build, wasm, inputs, rounds, small):
+        self.build, self.wasm, self.inputs, self.rounds, self.small = build, wasm, inputs, rounds, small
         self.passed = self.failed = 0
 
     def program(self, name):
@@ -204,9 +210,13 @@ def main():
     parser.add_argument("--inputs", default=os.path.join(cache, "bench-inputs"))
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--cpu", action="store_true")
     options = parser.parse_args()
+    if options.cpu:
+        os.environ["BALLAST_BENCH_CLOCK"] = "cpu"
     bench = Bench(os.path.abspath(options.build), options.wasm and os.path.abspath(options.wasm),
-                  os.path.abspath(options.inputs), options.rounds)
+                  os.path.abspath(options.inputs), options.rounds, options.small)
     for section in options.only:
         if section.startswith("wasm") and not options.wasm:
             print(f"{section}: skipped: there is no WebAssembly build; name its folder with --wasm")

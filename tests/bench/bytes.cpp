@@ -1,29 +1,25 @@
 // What getting at the bytes costs, each way beside the plain way in the same run.
 //
-//     bench-bytes touch FILE ROUNDS      every byte through the map, beside mmap(2)
+//     bench-bytes touch FILE ROUNDS         every byte through the map, beside mmap(2)
 //     bench-bytes touch-boost FILE ROUNDS   the same, beside Boost.Iostreams' mapped_file
-//     bench-bytes read FILE ROUNDS       every byte into one vector, beside pread(2) into huge
-//     pages bench-bytes read-vector FILE ROUNDS   the same, beside what everybody writes: ifstream
-//     into a vector bench-bytes release FILE           resident memory before and after giving it
-//     back
+//     bench-bytes read FILE ROUNDS          every byte into one vector, beside pread(2) into huge
+//                                           pages
+//     bench-bytes read-vector FILE ROUNDS   the same, beside what everybody writes: ifstream into a
+//                                           vector
+//     bench-bytes release FILE              resident memory before and after giving it back
 //
-// Prints one line: the median ratio of the rounds (plain time over Ballast's: 1 is as fast, more is
-// faster), then GB/s of Ballast and of the plain way. The two alternate, first one ahead and then
-// the other, so that neither has the warmer machine. The file is read once beforehand: all of it
-// comes from the page cache.
+// Prints a line of measure.hpp's.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,19 +31,9 @@
 
 #include <ballast/ballast.hpp>
 
+#include "tests/bench/measure.hpp"
+
 namespace {
-
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
 
 std::uint64_t sink = 0;
 
@@ -137,20 +123,8 @@ void ballast_read(const char* path) {
 }
 
 int compare(const char* path, int rounds, void (*plain)(const char*), void (*ours)(const char*)) {
-  plain(path);
-  std::vector<double> ratios;
-  std::vector<double> plain_times;
-  std::vector<double> our_times;
-  for (int i = 0; i < rounds; ++i) {
-    double first = 0;
-    if (i % 2 == 0) first = seconds([&] { plain(path); });
-    our_times.push_back(seconds([&] { ours(path); }));
-    plain_times.push_back(i % 2 == 0 ? first : seconds([&] { plain(path); }));
-    ratios.push_back(plain_times.back() / our_times.back());
-  }
-  const double gigabytes = static_cast<double>(PlainFile(path).size()) / 1e9;
-  std::printf("%.3f %.2f %.2f\n", median(ratios), gigabytes / median(our_times),
-              gigabytes / median(plain_times));
+  ballast::bench::print_comparison(
+      PlainFile(path).size(), rounds, [&] { plain(path); }, [&] { ours(path); });
   return 0;
 }
 

@@ -4,22 +4,35 @@
 //                                                heap over that of prepare, readSync and commit
 //                                                (median of the rounds; 1 is as fast), and GB/s of both
 //     module_bench.mjs MODULE memory FILE        prints: growth of the peak of the resident set, over
-//                                                the idle module, while FILE is loaded; bytes of FILE
+//                                                the idle module, while FILE is loaded; bytes of the
+//                                                model in it
 //     module_bench.mjs MODULE open FILE ROUNDS   prints: median milliseconds of opening FILE from
 //                                                memory, after a warm-up of a third of the rounds
+//     module_bench.mjs MODULE decode FILE ROUNDS PEER   like load, of the compressed FILE, whose bytes
+//                                                are in JavaScript already and come 256 KiB at once;
+//                                                beside the codec alone: PEER, bench-codec-module.mjs
 import fs from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { Ballast } from '../web/binding.mjs';
 
 const PIECE = 16 << 20;
-const [folder, mode, file, rounds] = process.argv.slice(2);
+const CHUNK = 256 << 10;
+const [folder, mode, file, rounds, peerPath] = process.argv.slice(2);
 const ballast = await Ballast.load(folder);
 
 const median = (values) => values.slice().sort((a, b) => a - b)[values.length >> 1];
 
+/** By the clock that measure.hpp has. */
+function now() {
+  if (process.env.BALLAST_BENCH_CLOCK !== 'cpu') return performance.now();
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 function milliseconds(work) {
-  const start = performance.now();
+  const start = now();
   work();
-  return performance.now() - start;
+  return now() - start;
 }
 
 /** Loads the file as a user does, and gives the memory back. */
@@ -38,34 +51,78 @@ function bare(size) {
   ballast.module._free(at);
 }
 
-function printLoad() {
-  const { size } = fs.statSync(file);
+/** Prints the median ratio of two ways to get at that many bytes, and the speed of both. */
+function printRatio(size, ours, plain) {
   const times = { ours: [], plain: [] };
-  load();
-  bare(size);
+  ours();
+  plain();
   for (let i = 0; i < Number(rounds); ++i) {
     // First one ahead and then the other, so that neither has the warmer machine.
-    if (i % 2 === 0) times.plain.push(milliseconds(() => bare(size)));
-    times.ours.push(milliseconds(load));
-    if (i % 2 !== 0) times.plain.push(milliseconds(() => bare(size)));
+    if (i % 2 === 0) times.plain.push(milliseconds(plain));
+    times.ours.push(milliseconds(ours));
+    if (i % 2 !== 0) times.plain.push(milliseconds(plain));
   }
-  const ratios = times.ours.map((ours, i) => times.plain[i] / ours);
+  const ratios = times.ours.map((time, i) => times.plain[i] / time);
   console.log(median(ratios), size / median(times.ours) / 1e6, size / median(times.plain) / 1e6);
+}
+
+function printLoad() {
+  const { size } = fs.statSync(file);
+  printRatio(size, load, () => bare(size));
+}
+
+/** The number of a codec by the first byte of its files (ballast/compression.hpp). */
+const CODECS = { 0x1f: 1, 0x78: 2, 0x42: 3, 0xfd: 4, 0x28: 5, 0x04: 6 };
+
+async function printDecode() {
+  const create = (await import(pathToFileURL(peerPath))).default;
+  const peer = await create({ wasmBinary: fs.readFileSync(peerPath.replace(/mjs$/, 'wasm')) });
+  const bytes = fs.readFileSync(file);
+  const ours = () => ballast.fromBytes(bytes, CHUNK);
+  const first = ours();
+  const { size, bytes: at } = fileOf(first);
+  const plain = (check) => {
+    const chunk = peer._malloc(CHUNK) >>> 0;
+    const out = peer._malloc(size) >>> 0;
+    peer._codec_begin(CODECS[bytes[0]], out, size);
+    for (let done = 0; done < bytes.length; done += CHUNK) {
+      const piece = bytes.subarray(done, done + CHUNK);
+      peer.HEAPU8.set(piece, chunk);
+      peer._codec_push(chunk, piece.length);
+    }
+    if (peer._codec_end() !== 0) throw new Error('the peer decodes something else');
+    check?.(peer.HEAPU8.subarray(out, out + size));
+    peer._free(out);
+    peer._free(chunk);
+  };
+  plain((decoded) => {
+    if (Buffer.compare(decoded, ballast.bytes(at, size)) !== 0) throw new Error('they differ');
+  });
+  ballast.call('data_close', first);
+  printRatio(size, () => ballast.call('data_close', ours()), () => plain());
+}
+
+function fileOf(data) {
+  const out = ballast.module._malloc(256) >>> 0;
+  ballast.call('data_file', data, out);
+  const found = ballast.structure('file', out);
+  ballast.module._free(out);
+  return found;
 }
 
 function printMemory() {
   const peak = () => process.resourceUsage().maxRSS * 1024;
   const before = peak();
   const data = ballast.fromFile(file, undefined, PIECE);
+  const { size } = fileOf(data);
   ballast.model([data]);
-  console.log(peak() - before, fs.statSync(file).size);
+  console.log(peak() - before, size);
 }
 
 function printOpen() {
   const data = ballast.fromFile(file);
-  const out = ballast.module._malloc(256) >>> 0;
-  ballast.call('data_file', data, out);
-  const { bytes, size } = ballast.structure('file', out);
+  const { bytes, size } = fileOf(data);
+  const out = ballast.module._malloc(16) >>> 0;
   const once = () => {
     ballast.must('data_from_memory', bytes, size, 0, 0, out);
     ballast.model([ballast.pointer(out)]).close();
@@ -74,4 +131,4 @@ function printOpen() {
   console.log(median(Array.from({ length: Number(rounds) }, () => milliseconds(once))));
 }
 
-({ load: printLoad, memory: printMemory, open: printOpen })[mode]();
+await { load: printLoad, memory: printMemory, open: printOpen, decode: printDecode }[mode]();

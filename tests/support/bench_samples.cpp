@@ -1,4 +1,5 @@
 // The inputs of the benchmarks: large, written as a stream, made once and kept.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 
 #include "tests/support/collisions.hpp"
 #include "tests/support/dtypes.hpp"
+#include "tests/support/gaussian.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/sample.hpp"
 #include "tests/support/samples.hpp"
@@ -224,6 +226,59 @@ void safetensors(Output& out, std::uint64_t count, std::uint64_t rows, std::uint
 void safetensors20k(Output& out) { safetensors(out, 20'000, 4, 8, "F32", 4); }
 void safetensors300(Output& out) { safetensors(out, kLargeTensors, kRowsFor2G, 1'024, "F16", 2); }
 
+// Matrices of 2,048 columns of gaussian weights, in a model of about so many bytes. No layer's
+// weights are as large as another's, as in trained models.
+template <class Row>
+void weights(Output& out, std::uint64_t size, std::string_view dtype, Row row) {
+  constexpr std::uint64_t kColumns = 2'048;
+  const GgufType& type = *gguf_type(gguf_id(dtype));
+  const std::uint64_t row_bytes = kColumns / type.block_elements * type.block_bytes;
+  const std::uint64_t tensors = std::clamp<std::uint64_t>(size >> 20, 8, 256);
+  const std::array<std::uint64_t, 2> dims{kColumns, size / tensors / row_bytes};
+  gguf_head(out, tensors, 1);
+  text_entry(out, "general.architecture", "llama");
+  for (std::uint64_t i = 0; i < tensors; ++i)
+    gguf_info(out, large_name(i), dims, gguf_id(dtype), i * padded(dims[1] * row_bytes));
+  out.pad();
+  Random random(7);
+  for (std::uint64_t i = 0; i < tensors; ++i) {
+    const float deviation = 0.01F + 0.03F * static_cast<float>(random.below(1'000)) / 1'000;
+    for (std::uint64_t j = 0; j < dims[1]; ++j) row(out, random, deviation, kColumns);
+    out.pad();
+  }
+}
+
+template <std::uint64_t kMegabytes>
+void bf16_weights(Output& out) {
+  weights(out, kMegabytes << 20, "BF16",
+          [](Output& to, Random& random, float deviation, std::uint64_t columns) {
+            for (std::uint64_t i = 0; i < columns; ++i)
+              to.number(bf16(gaussian(random, deviation)), 2);
+            to.bytes({});  // which writes, when enough has come
+          });
+}
+
+// Nine of ten weights are zero, as after pruning: what LZ4, which leaves other weights as they are,
+// gets smaller.
+template <std::uint64_t kMegabytes>
+void pruned_weights(Output& out) {
+  weights(out, kMegabytes << 20, "BF16",
+          [](Output& to, Random& random, float deviation, std::uint64_t columns) {
+            for (std::uint64_t i = 0; i < columns; ++i)
+              to.number(random.one_in(10) ? bf16(gaussian(random, deviation)) : 0, 2);
+            to.bytes({});  // which writes, when enough has come
+          });
+}
+
+template <std::uint64_t kMegabytes>
+void q4_k_weights(Output& out) {
+  weights(out, kMegabytes << 20, "Q4_K",
+          [](Output& to, Random& random, float deviation, std::uint64_t columns) {
+            for (std::uint64_t i = 0; i < columns; i += kQ4KElements)
+              to.bytes(q4_k_block(random, deviation));
+          });
+}
+
 // 100,000 tensors whose names all want a few places of the hash table.
 void hostile_names(Output& out) {
   const std::vector<std::string> names = colliding_names(100'000, 13);
@@ -254,6 +309,15 @@ constexpr std::array kRecipes{
     Recipe{"sparse40g", ".gguf", 1, sparse40g, kSparseData},
     Recipe{"million", ".gguf", 1, million},
     Recipe{"hostile-names", ".gguf", 1, hostile_names},
+    Recipe{"bf16-4m", ".gguf", 1, bf16_weights<4>},
+    Recipe{"bf16-16m", ".gguf", 1, bf16_weights<16>},
+    Recipe{"bf16-64m", ".gguf", 1, bf16_weights<64>},
+    Recipe{"bf16-512m", ".gguf", 1, bf16_weights<512>},
+    Recipe{"pruned-4m", ".gguf", 1, pruned_weights<4>},
+    Recipe{"pruned-64m", ".gguf", 1, pruned_weights<64>},
+    Recipe{"pruned-512m", ".gguf", 1, pruned_weights<512>},
+    Recipe{"q4k-64m", ".gguf", 1, q4_k_weights<64>},
+    Recipe{"q4k-512m", ".gguf", 1, q4_k_weights<512>},
 };
 
 const Recipe& recipe_of(std::string_view name) {
