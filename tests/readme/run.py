@@ -14,9 +14,10 @@ A comment before a fenced block makes it a test:
                             the programs that they need
     <!-- output: NAME -->   what that test prints, exactly, where a line "..." stands for any number of lines
 
-The scratch copy also holds the sample models, as model.gguf and model.safetensors. A README without a test fails.
+The scratch copy also holds the sample models, as model.gguf, model.gguf.gz and model.safetensors. A README without a test fails.
 """
 import argparse
+import gzip
 import os
 import pathlib
 import re
@@ -120,6 +121,7 @@ def run_all(options):
         copy_checkout(options.checkout, scratch)
         for format_name in ("gguf", "safetensors"):
             shutil.copy(options.samples / f"tiny.{format_name}", scratch / f"model.{format_name}")
+        (scratch / "model.gguf.gz").write_bytes(gzip.compress((scratch / "model.gguf").read_bytes()))
         build_snippets(tests, snippets, options)
         first = [str(options.command.parent), *filter(None, [options.path])]
         environment = {**os.environ, "PATH": os.pathsep.join([*first, os.environ["PATH"]])}
