@@ -4,6 +4,7 @@
 // The heap platform has no threads: there the calling one does it all, and there is one core.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,8 +30,41 @@ using Work = std::function<void(const Pulse& pulse)>;
 /// work on any thread, ends the others at their next pulse, and is thrown once they have ended.
 void work_together(std::size_t count, const Work& work, const std::function<void()>& watch);
 
-/// A lock on what is to do next, which can be waited for without missing a pulse.
-[[nodiscard]] std::unique_lock<std::timed_mutex> lock(std::timed_mutex& mutex, const Pulse& pulse);
+/// Lets one thread at a time do something, such as take what is to do next. The others wait, and
+/// miss no pulse.
+class Gate {
+ public:
+  Gate() = default;
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  ~Gate() = default;
+
+  template <class Action>
+  auto pass(const Pulse& pulse, Action action) {
+    enter(pulse);
+    const Leaver leaver(*this);
+    return action();
+  }
+
+ private:
+  class Leaver {
+   public:
+    explicit Leaver(Gate& gate) : gate_(gate) {}
+    Leaver(const Leaver&) = delete;
+    Leaver& operator=(const Leaver&) = delete;
+    ~Leaver() { gate_.leave(); }
+
+   private:
+    Gate& gate_;
+  };
+
+  void enter(const Pulse& pulse);
+  void leave() noexcept;
+
+  std::mutex mutex_;
+  std::condition_variable is_free_;
+  bool is_taken_ = false;
+};
 
 /// While it lives, a thread of its own faults memory in, from the front to the back, so that
 /// whoever fills it finds pages that are there (MADV_POPULATE_WRITE, Linux 5.14; else nothing

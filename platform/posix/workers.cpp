@@ -147,10 +147,23 @@ void work_together(std::size_t count, const Work& work, const std::function<void
   team.finish();
 }
 
-std::unique_lock<std::timed_mutex> lock(std::timed_mutex& mutex, const Pulse& pulse) {
-  std::unique_lock lock(mutex, std::defer_lock);
-  while (!lock.try_lock_for(kBetweenLooks)) pulse();
-  return lock;
+void Gate::enter(const Pulse& pulse) {
+  std::unique_lock lock(mutex_);
+  while (is_taken_) {
+    if (is_free_.wait_for(lock, kBetweenLooks) == std::cv_status::no_timeout) continue;
+    lock.unlock();
+    pulse();
+    lock.lock();
+  }
+  is_taken_ = true;
+}
+
+void Gate::leave() noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    is_taken_ = false;
+  }
+  is_free_.notify_one();
 }
 
 // ---- FaultAhead -------------------------------------------------------------------------------

@@ -52,5 +52,5 @@ test_costs() {
   { configure bench && build bench && build bench make-samples; } || return 1
   say 'bench: counting'
   python3 "$root/tests/bench/bench.py" --build "$root/build/bench" --inputs "$cache/bench-inputs" \
-    ${with[@]+"${with[@]}"} --only instructions memory json wasm-memory 2>&1 | tee "$root/build/bench.log"
+    ${with[@]+"${with[@]}"} --only instructions memory json wasm-memory codec-instructions codec-memory wasm-codec-memory 2>&1 | tee "$root/build/bench.log"
 }

@@ -7,7 +7,6 @@
 #include <array>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <vector>
@@ -150,7 +149,7 @@ class MemberWalk {
       expect(output_ == job_.out().size());
       return {};
     }
-    const auto bytes = buffer.first(std::min<std::uint64_t>(buffer.size(), left));
+    const auto bytes = buffer.first(limited(left, buffer.size()));
     job_.read(input_, bytes);
     Batch batch{{}, output_};
     batch.members = bytes.first(take_whole_ones(bytes));
@@ -196,14 +195,11 @@ void decode_batch(WholeJob& job, MemberDecoder& decoder, Batch batch,
 
 void decode_bgzip(WholeJob& job) {
   MemberWalk walk(job);
-  std::timed_mutex mutex;
+  platform::Gate gate;
   job.work(platform::core_count(), [&](const platform::Pulse& pulse) {
     std::vector<std::byte> buffer(kBatch);
     MemberDecoder decoder;
-    const auto next = [&] {
-      const auto lock = platform::lock(mutex, pulse);
-      return walk.next(buffer);
-    };
+    const auto next = [&] { return gate.pass(pulse, [&] { return walk.next(buffer); }); };
     for (Batch batch = next(); !batch.members.empty(); batch = next()) {
       decode_batch(job, decoder, batch, pulse);
     }

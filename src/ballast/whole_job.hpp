@@ -4,6 +4,7 @@
 // means that these ways do not work here.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -77,6 +78,11 @@ class WholeJob {
   std::atomic<std::uint64_t> output_{0};
   std::exception_ptr thrown_;
 };
+
+/// So many, but no more than that.
+[[nodiscard]] inline std::size_t limited(std::uint64_t count, std::size_t most) noexcept {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(count, most));
+}
 
 /// The bytes of a little-endian number.
 [[nodiscard]] inline std::uint64_t little_endian(std::span<const std::byte> bytes) noexcept {

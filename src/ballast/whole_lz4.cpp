@@ -295,16 +295,12 @@ class BlockDecoder {
 void decode_frame(WholeJob& job, const Frame& frame) {
   BlockWalk walk(job, frame);
   OrderedHash hash(job.out());
-  std::timed_mutex mutex;
+  platform::Gate gate;
   job.work(std::min(platform::core_count(), kMaxThreads), [&](const platform::Pulse& pulse) {
     BlockDecoder decoder(job, frame);
     Batch batch;
-    const auto next = [&] {
-      const auto lock = platform::lock(mutex, pulse);
-      walk.next(batch);
-      return !batch.blocks.empty();
-    };
-    while (next()) {
+    const auto next = [&] { gate.pass(pulse, [&] { walk.next(batch); }); };
+    for (next(); !batch.blocks.empty(); next()) {
       std::span<std::byte> room = job.out(batch.position).first(batch.decoded_size);
       for (const Block& block : batch.blocks) {
         const std::size_t size = std::min(frame.max_block, room.size());

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <vector>
@@ -186,8 +185,7 @@ class BlockDecoder {
   }
 
   void fill() {
-    const auto count =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), input_end_ - input_));
+    const auto count = limited(input_end_ - input_, buffer_.size());
     job_.read(input_, std::span(buffer_).first(count));
     input_ += count;
     stream_.next_in = bytes_of(buffer_);
@@ -227,13 +225,10 @@ bool decode_whole_xz(WholeJob& job) {
 
   const std::uint64_t memory = (job.limits().max_window + kOverhead) / threads + kOverhead;
   BlockWalk walk(index.get(), job.out().size());
-  std::timed_mutex mutex;
+  platform::Gate gate;
   job.work(threads, [&](const platform::Pulse& pulse) {
     BlockDecoder decoder(job, check, memory);
-    const auto next = [&] {
-      const auto lock = platform::lock(mutex, pulse);
-      return walk.next();
-    };
+    const auto next = [&] { return gate.pass(pulse, [&] { return walk.next(); }); };
     while (const std::optional<Block> block = next()) decoder.decode(*block, pulse);
   });
   return true;

@@ -7,7 +7,6 @@
 #include <array>
 #include <bit>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <vector>
@@ -94,7 +93,7 @@ class FrameWalk {
     std::array<std::byte, kMaxHeader> buffer;
     while (input_ < job_.size()) {
       const std::span<std::byte> bytes =
-          std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), job_.size() - input_));
+          std::span(buffer).first(limited(job_.size() - input_, buffer.size()));
       read(input_, bytes);
       expect(bytes.size() >= kSkippableHeader);
       if ((little_endian(bytes.first(4)) & ~std::uint64_t{15}) != kSkippable) {
@@ -183,7 +182,7 @@ class Input {
     filled_ -= next_;
     next_ = 0;
     const auto more = std::span(buffer_).subspan(filled_);
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(more.size(), end_ - read_));
+    const auto count = limited(end_ - read_, more.size());
     job_.read(read_, more.first(count));
     read_ += count;
     filled_ += count;
@@ -262,14 +261,11 @@ void decode_first(WholeJob& job, FrameWalk& walk) {
 }
 
 void decode_others(WholeJob& job, FrameWalk& walk) {
-  std::timed_mutex mutex;
-  const auto next = [&](const platform::Pulse& pulse) {
-    const auto lock = platform::lock(mutex, pulse);
-    return walk.next(pulse);
-  };
+  platform::Gate gate;
   job.work(platform::core_count(), [&](const platform::Pulse& pulse) {
     FrameDecoder decoder(job);
-    while (const std::optional<Frame> frame = next(pulse)) {
+    const auto next = [&] { return gate.pass(pulse, [&] { return walk.next(pulse); }); };
+    while (const std::optional<Frame> frame = next()) {
       const auto room = job.out(frame->position).first(static_cast<std::size_t>(frame->size));
       const auto [end, size] = decoder.decode(frame->begin, frame->end, room, pulse);
       expect(end == frame->end && size == frame->size);

@@ -48,6 +48,9 @@ else()
   endif()
   run(${CMAKE_COMMAND} -S ${here}/${CONSUMER} -B ${work} -G ${GENERATOR} ${how}
     -DKIND=${KIND} -DBALLAST_SOURCE=${SOURCE})
+  if(ONLY_CONFIGURED)
+    return()
+  endif()
   run(${CMAKE_COMMAND} --build ${work} --parallel 2)
 endif()
 

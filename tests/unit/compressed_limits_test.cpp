@@ -138,6 +138,17 @@ TEST_CASE("an honest model that compresses too well needs a higher ratio, and is
   }
 }
 
+TEST_CASE("a model may come to exactly the ratio that is allowed") {
+  const std::size_t overhead = model_of_zeros(64).size() - 64;
+  const Sample model = model_of_zeros(24 * kMiB - overhead);
+  REQUIRE(model.size() == 24 * kMiB);
+  Bytes file = compress(Compression::zstd, model.bytes());
+  append(file, skippable_frame(Bytes(24 * 1024 - 8 - file.size())));
+  OpenOptions options;
+  options.decode.max_ratio = 1024;
+  for (const Way way : kFastWays) CHECK(is_same(load(way, file, options), model.bytes()));
+}
+
 TEST_CASE("a pipe is read ahead until there is enough of it for what it claims") {
   const Sample model = model_of_zeros(24 * kMiB);
   const Bytes file = compress(Compression::zstd, model.bytes());

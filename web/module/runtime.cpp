@@ -8,8 +8,8 @@
 // the test of its size tells.
 //
 // libbz2 writes to stderr and calls exit() where its own invariants do not hold (BZ2_bz__AssertH__
-// fail in bzlib.c), and where it is asked to be verbose, which it never is. The linker gives it these
-// functions for those of the names in CMakeLists.txt (--wrap).
+// fail in bzlib.c), and where it is asked to be verbose, which it never is. The linker gives it
+// these functions for those of the names in CMakeLists.txt (--wrap).
 
 #include <cstddef>
 #include <cstdio>
