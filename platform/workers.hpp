@@ -63,7 +63,7 @@ class Gate {
 
   std::mutex mutex_;
   std::condition_variable is_free_;
-  bool is_taken_ = false;
+  [[maybe_unused]] bool is_taken_ = false;  // not where there is one thread
 };
 
 /// While it lives, a thread of its own faults memory in, from the front to the back, so that

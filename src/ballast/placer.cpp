@@ -229,7 +229,6 @@ void Placer::note_trailing(std::span<const std::byte> bytes) {
 }
 
 void Placer::end() {
-  if (compression_ != Compression::none) return;  // handed back: its end is somebody else's
   if (options_.total && received_ < *options_.total) {
     throw Error({.code = Errc::incomplete_input, .expected = options_.total, .actual = received_});
   }

@@ -168,19 +168,17 @@ TEST_CASE("what comes to 16 MiB at most is no bomb, however small the file is") 
   }
 }
 
-TEST_CASE("a header or an index may claim no more than tensors may") {
-  const Bytes header = safetensors_with("{" + std::string(20 * kMiB, ' ') + "}").bytes();
-  const Bytes index = bytes_of("{" + std::string(20 * kMiB, ' ') + "\"weight_map\":{}}");
+TEST_CASE("a header or an index is decoded no further than tensors would be") {
+  const std::string spaces(20 * kMiB, ' ');
+  Bytes header;  // of a length that does not come: who went on to the end would say so
+  append_number(header, 90'000'000, 8);
+  append(header, bytes_of("{" + spaces));
+  const Bytes index = bytes_of("{" + spaces);
   for (const Compression codec : {Compression::bzip2, Compression::zstd}) {
-    for (const Way way : kFastWays) {
-      CAPTURE(name(codec), name_of(way));
-      CHECK(refusal(way, compress(codec, header)).code() == Errc::ratio_too_high);
-    }
     CAPTURE(name(codec));
-    const Error error = refusal(Way::open, compress(codec, index));
-    CHECK(error.code() == Errc::ratio_too_high);
-    CHECK(error.expected() <= 40 * kMiB);
-    CHECK(error.offset() == std::nullopt);
+    for (const Way way : kFastWays)
+      CHECK(outcome(way, compress(codec, header)) == Errc::ratio_too_high);
+    CHECK(outcome(Way::open, compress(codec, index)) == Errc::ratio_too_high);
   }
 }
 
