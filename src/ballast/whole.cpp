@@ -1,5 +1,7 @@
 #include "ballast/whole.hpp"
 
+#include <exception>
+
 #include "ballast/whole_job.hpp"
 
 // Which codecs there are is an option of the build (see codec.cpp).

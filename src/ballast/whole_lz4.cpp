@@ -186,7 +186,7 @@ std::optional<Frame> read_frame(std::span<const std::byte> bytes) {
 
 struct Block {
   std::uint64_t begin = 0;  // of its data, in the compressed bytes
-  std::size_t size = 0;     // 0: it is the mark behind the last one
+  std::size_t size = 0;
   bool is_plain = false;
 };
 
@@ -209,11 +209,10 @@ class BlockWalk {
     batch.blocks.clear();
     batch.position = output_;
     while (!is_ended_ && output_ - batch.position < kBatch) {
-      const Block block = read_header();
-      if (block.size == 0) {
-        read_end();
+      if (const std::optional<Block> block = read_header()) {
+        batch.blocks.push_back(*block);
       } else {
-        batch.blocks.push_back(block);
+        read_end();
       }
     }
     batch.decoded_size = output_ - batch.position;
@@ -222,16 +221,17 @@ class BlockWalk {
   [[nodiscard]] std::uint64_t content_checksum() const noexcept { return checksum_; }
 
  private:
-  Block read_header() {
+  /// The next block; nothing at the mark behind the last one, which is four zeros.
+  std::optional<Block> read_header() {
     constexpr std::uint64_t kPlain = 0x80000000;
     std::array<std::byte, kBlockHeader> bytes;
     job_.read(input_, bytes);
     input_ += bytes.size();
     const std::uint64_t header = little_endian(bytes);
+    if (header == 0) return std::nullopt;
     const Block block{input_, static_cast<std::size_t>(header & ~kPlain), (header & kPlain) != 0};
-    if (block.size == 0) return block;
     const std::size_t decoded = std::min(frame_.max_block, job_.out().size() - output_);
-    expect(block.size <= frame_.max_block && decoded > 0);
+    expect(block.size > 0 && block.size <= frame_.max_block && decoded > 0);
     input_ += block.size + (frame_.has_block_checksums ? kChecksum : 0);
     output_ += decoded;
     return block;

@@ -385,6 +385,13 @@ TEST_CASE("a window over the limit is not decoded as a whole") {
         Whole::done);
 }
 
+TEST_CASE("an LZ4 frame ends with four zeros and nothing like them") {
+  const Bytes& bytes = usual_bytes();
+  Bytes file = lz4_frame(bytes, {.linked = false, .checksum = false});
+  file.back() = std::byte{0x80};  // a block that is not compressed, and empty
+  CHECK(decode(Compression::lz4, file, bytes.size()).whole != Whole::done);
+}
+
 TEST_CASE("many frames with nothing in them are given up soon") {
   const Bytes bytes = content(std::size_t{2} << 20);
   const Bytes empty = zstd_frame({});
