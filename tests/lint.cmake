@@ -50,7 +50,7 @@ if(CLANG_TIDY AND CMAKE_EXPORT_COMPILE_COMMANDS)
                 --build ${PROJECT_BINARY_DIR} --checkout ${PROJECT_SOURCE_DIR} ${source}
         COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
         DEPENDS ${source} ${lint_headers} ${tidy}
-                ${PROJECT_SOURCE_DIR}/.clang-tidy ${PROJECT_SOURCE_DIR}/src/cli/.clang-tidy
+                ${PROJECT_SOURCE_DIR}/.clang-tidy
         COMMENT "clang-tidy ${name}"
         VERBATIM)
       list(APPEND stamps ${stamp})

@@ -85,6 +85,7 @@ test_same_json() {
 test_all() {
   local wasm=$1 preset status=0 same=(dev heap)
   native_test_presets || status=1
+  test_heap "$wasm" || status=1
   for preset in wasm32 wasm64; do
     if [[ $wasm != due ]]; then
       echo "$preset: left out, because WebAssembly could not be set up (see above)" >"$root/build/$preset.log"

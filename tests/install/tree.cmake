@@ -1,4 +1,4 @@
-# Installs a KIND (static or shared) library and the command to WORK/tree-KIND, and runs the command.
+# Installs a KIND (static or shared) library to WORK/tree-KIND, with a static one the command, and runs that.
 # Who builds it finds the Boost in BOOST.
 
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
@@ -8,7 +8,7 @@ if(KIND STREQUAL "shared")
   set(build ${WORK}/build-shared)
   run(${CMAKE_COMMAND} -S ${SOURCE} -B ${build} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
     -DBUILD_SHARED_LIBS=ON -DCMAKE_INSTALL_LIBDIR=${LIBDIR} -DBALLAST_BUILD_TESTS=OFF
-    -DBoost_DIR=${BOOST})
+    -DBALLAST_BUILD_CLI=OFF -DBoost_DIR=${BOOST})
   run(${CMAKE_COMMAND} --build ${build} --parallel 2)
 endif()
 
@@ -17,6 +17,6 @@ file(REMOVE_RECURSE ${WORK}/staging-${KIND} ${WORK}/tree-${KIND})
 run(${CMAKE_COMMAND} --install ${build} --prefix ${WORK}/staging-${KIND})
 file(RENAME ${WORK}/staging-${KIND} ${WORK}/tree-${KIND})
 
-if(NOT EMULATOR)  # for which the library alone is installed
+if(KIND STREQUAL "static" AND NOT EMULATOR)  # else the library alone is installed
   run(${WORK}/tree-${KIND}/bin/ballast inspect ${MODEL})
 endif()

@@ -44,12 +44,13 @@ class Pump {
     Bytes out;
     for (bool more = true; more;) {
       const std::size_t ahead = std::min(next(sizes_.in), static_cast<std::size_t>(end - in));
-      std::vector<char> room(next(sizes_.out));
-      char* put = room.data();
+      const std::size_t most = next(sizes_.out);
+      if (room_.size() < most) room_.resize(most);
+      char* put = room_.data();
       const char* const before = in;
-      more = decoder_.filter(in, in + ahead, put, room.data() + room.size(), in + ahead == end);
-      const auto given = static_cast<std::size_t>(put - room.data());
-      append(out, std::as_bytes(std::span(room).first(given)));
+      more = decoder_.filter(in, in + ahead, put, room_.data() + most, in + ahead == end);
+      const auto given = static_cast<std::size_t>(put - room_.data());
+      append(out, std::as_bytes(std::span(room_).first(given)));
       const auto taken = static_cast<std::uint64_t>(in - begin(file));
       if (decoder_.output() != out.size() || decoder_.input() != taken) FAIL("it counts wrongly");
       if (more && in == before && given == 0 && ahead > 0) FAIL("it does not get on");
@@ -68,6 +69,7 @@ class Pump {
 
   Decoder decoder_;
   Sizes sizes_;
+  std::vector<char> room_;
   Random random_;
 };
 

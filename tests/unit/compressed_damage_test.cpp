@@ -39,19 +39,29 @@ struct File {
   Bytes bytes;
 };
 
+// At a level that takes little memory: each file is decoded thousands of times.
+Bytes cheaply(Compression codec, std::span<const std::byte> bytes) {
+  if (codec == Compression::bzip2) return bzip2_stream(bytes, 1);
+  if (codec == Compression::xz) return xz_stream(bytes, {.dictionary = 4096});
+  return compress(codec, bytes);
+}
+
 std::vector<File> files() {
   const Bytes model = small_model().bytes();
   std::vector<File> out;
   for (const Compression codec : kCompressions)
-    out.push_back({std::string(name(codec)), codec, compress(codec, model)});
+    out.push_back({std::string(name(codec)), codec, cheaply(codec, model)});
   out.push_back({"gzip with everything in its header", Compression::gzip,
                  gzip_member(model, {.extra = bytes_of("BC\2\0ab"),
                                      .name = "model.gguf",
                                      .comment = "a comment",
                                      .header_checksum = true})});
   out.push_back({"gzip, stored", Compression::gzip, gzip_member(model, {.level = 0})});
-  out.push_back({"xz in blocks, with SHA-256 and a filter", Compression::xz,
-                 xz_stream(model, {.check = XzCheck::sha256, .block_bytes = 1000, .delta = true})});
+  out.push_back(
+      {"xz in blocks, with SHA-256 and a filter", Compression::xz,
+       xz_stream(
+           model,
+           {.check = XzCheck::sha256, .block_bytes = 1000, .dictionary = 4096, .delta = true})});
   out.push_back(
       {"zstd of unknown size", Compression::zstd, zstd_frame(model, {.content_size = false})});
   out.push_back(
@@ -253,8 +263,8 @@ TEST_CASE("of several members each one is verified") {
   for (const Compression codec : kCompressions) {
     if (codec == Compression::zlib) continue;
     CAPTURE(name(codec));
-    const Bytes first = compress(codec, all.first(1000));
-    const Bytes second = compress(codec, all.subspan(1000));
+    const Bytes first = cheaply(codec, all.first(1000));
+    const Bytes second = cheaply(codec, all.subspan(1000));
     Bytes file = first;
     append(file, second);
     CHECK(is_same(push(file), model));

@@ -80,11 +80,13 @@ Bytes random_file(Compression codec, std::span<const std::byte> bytes, Random& r
     case Compression::bzip2:
       return bzip2_stream(bytes, level(1, 9));
     case Compression::xz:
-      return xz_stream(bytes, {.level = level(0, 7),
-                               .check = random.pick(std::array{XzCheck::none, XzCheck::crc32,
-                                                               XzCheck::crc64, XzCheck::sha256}),
-                               .block_bytes = random.one_in(2) ? 0 : 1 + random.below(100'000),
-                               .delta = random.one_in(4)});
+      return xz_stream(
+          bytes, {.level = level(0, 7),
+                  .check = random.pick(
+                      std::array{XzCheck::none, XzCheck::crc32, XzCheck::crc64, XzCheck::sha256}),
+                  .block_bytes =
+                      random.one_in(2) ? 0 : static_cast<std::size_t>(1 + random.below(100'000)),
+                  .delta = random.one_in(4)});
     case Compression::zstd:
       return zstd_frame(bytes, {.level = level(-7, 19),
                                 .checksum = random.one_in(2),

@@ -234,7 +234,8 @@ TEST_CASE("a file with something behind it is not decoded as a whole") {
   const Bytes& bytes = small_bytes();
   for (const Way& way : small_ways()) {
     INFO(way.name);
-    for (const std::size_t count : {1, 4, 100, 100'000}) {
+    for (const std::size_t count :
+         {std::size_t{1}, std::size_t{4}, std::size_t{100}, std::size_t{100'000}}) {
       Bytes file = way.file;
       append(file, noise(count, 3));
       CHECK(decode(way.codec, file, bytes.size()).whole != Whole::done);
