@@ -5,6 +5,7 @@ namespace ballast::platform {
 std::size_t core_count() noexcept { return 1; }
 
 void work_together(std::size_t, const Work& work, const std::function<void()>& watch) {
+  watch();
   work(watch);
 }
 

@@ -141,6 +141,7 @@ class Pages {
 /// the last one is the reader's bell: it touches it when it is done.
 class Feeder {
  public:
+  // NOLINTNEXTLINE(cert-msc51-cpp): any noise will do, the same one too
   Feeder(const File& file, std::uint64_t offset, std::size_t size, const Pages& pages)
       : file_(file),
         offset_(offset),
@@ -221,7 +222,7 @@ class Feeder {
   std::vector<std::byte> piece_;  // the one that is given but for its first page
   std::size_t next_ = 0;          // where it begins
   std::vector<std::byte> noise_;
-  std::minstd_rand random_;  // NOLINT(cert-msc51-cpp): any noise will do, the same one too
+  std::minstd_rand random_;
   std::exception_ptr failure_;
   bool lost_ = false;
 };

@@ -137,6 +137,7 @@ void work_together(std::size_t count, const Work& work, const std::function<void
   Team team(work);
   team.start(std::clamp(count, std::size_t{1}, kMaxThreads) - 1);
   try {
+    look();  // the others may have done it all before this thread has its first pulse
     work([&] {
       team.go_on();
       look();
