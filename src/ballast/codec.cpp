@@ -133,7 +133,7 @@ std::span<const Compression> codecs() noexcept {
 }
 
 Compression signature_of(std::span<const std::byte> bytes) noexcept {
-  std::string_view begin = text(bytes);
+  const std::string_view begin = text(bytes);
   for (const Row& candidate : kRows) {
     if (!candidate.signature.empty() && begin.starts_with(candidate.signature)) {
       return candidate.codec;
@@ -314,7 +314,7 @@ Error Decoder::failed(const CodecFailure& failure) const {
                        .input_offset = input_});
 }
 
-void Decoder::fail(CodecFailure failure) const { throw failed(failure); }
+void Decoder::fail(const CodecFailure& failure) const { throw failed(failure); }
 
 void Decoder::fail_after_end() const {
   const std::uint64_t begin = input_ - signature_size_;

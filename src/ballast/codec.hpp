@@ -94,7 +94,7 @@ class Decoder {
   void require_end() const;
   void run(std::span<const std::byte>& in, std::span<std::byte>& out);
   [[nodiscard]] Error failed(const CodecFailure& failure) const;
-  [[noreturn]] void fail(CodecFailure failure) const;
+  [[noreturn]] void fail(const CodecFailure& failure) const;
   [[noreturn]] void fail_after_end() const;
 
   Compression codec_;
