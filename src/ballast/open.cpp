@@ -193,7 +193,7 @@ ModelData collect(const Job& job, Incoming& incoming) {
   while (left() > 0 && placer.compression() == Compression::none) {
     job.report(placer.received(), placer.expected());
     const std::span<std::byte> room = placer.room();
-    const std::uint64_t want = std::min<std::uint64_t>({left(), room.size(), kPiece});
+    const auto want = std::min<std::uint64_t>({left(), room.size(), kPiece});
     const std::size_t got = incoming.read(room.first(static_cast<std::size_t>(want)));
     if (got == 0 && wanted) refuse_short(job, incoming.position());
     if (got == 0) break;
