@@ -245,7 +245,8 @@ TEST_CASE("ten thousand opens leak no descriptor and no mapping") {
   const auto mapped = mappings();
   for (int i = 0; i < 5000; ++i) open_both();
   CHECK(open_descriptors() == descriptors);
-  CHECK(mappings() <= mapped + 20);  // the allocator's own
+  // In Node /proc counts those of the engine, which come and go with its own garbage.
+  if (BALLAST_HAS_MMAP) CHECK(mappings() <= mapped + 20);  // the allocator's own
 }
 
 TEST_CASE("a file of 40 GiB is mapped at once") {
