@@ -51,7 +51,8 @@ Placer::Placer(const PlacerOptions& options, const CompressedInput* input)
       most_(limit_.most()),
       look_at_(kFirstLook),
       expected_(options.total) {
-  if (expected_) require_room(*expected_);
+  // Of the directory alone, nobody needs room for the rest.
+  if (expected_ && !options.directory_only) require_room(*expected_);
 }
 
 /// Whether so many bytes may come out of the input that has come.
