@@ -36,6 +36,14 @@ locked() (
   "$@"
 )
 
+# Whatever CMake configures from here on, the little projects of the tests among it, compiles nothing twice: on the next
+# run, or in another folder, what has not changed comes from the cache.
+use_ccache() {
+  have ccache || return 0
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  export CCACHE_DIR=$cache/ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G
+}
+
 cores() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
 
 # at_least VERSION MINIMUM

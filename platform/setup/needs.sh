@@ -27,6 +27,7 @@ clang-format-19 clang-format_19       clang-format-19        -                - 
 clang-tidy-19   clang-tidy_19         clang-tidy-19          -                -          llvm@19    -
 pkg-config      pkg-config            pkgconf                pkgconf          pkgconf    pkgconf    -
 shellcheck      shellcheck            shellcheck             ShellCheck       shellcheck shellcheck -
+ccache          ccache                ccache                 ccache           ccache     ccache     -
 valgrind        valgrind              valgrind               valgrind         valgrind   -          -
 wasm-ld-19      LLD_19                lld-19                 -                -          -          -
 llvm-ar-19      LLVM_19's_tools       llvm-19                -                -          -          -
