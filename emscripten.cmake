@@ -183,19 +183,15 @@ set(BALLAST_WASM_PROGRAM_LINK_OPTIONS
 
 set(BALLAST_WASM_MODULE_LINK_OPTIONS
   --no-entry
-  # Whoever loads it knows where it is and brings the binary; so its JavaScript has no code for
-  # Node, which would keep bundlers for browsers busy with modules that those do not have.
-  -sENVIRONMENT=web,worker
-  -sMODULARIZE=1
-  -sEXPORT_ES6=1
-  # JavaScript brings the bytes: no file system, which would be half of the JavaScript.
+  # Nothing but the module: it asks its surroundings only to be told that its memory has grown, and
+  # calls everything by its own name. A few lines instantiate it anywhere, while Emscripten's
+  # JavaScript would have to be made for each environment and each width of addresses, keeps
+  # bundlers busy, and makes memory grow by a fifth more than is needed.
+  -sSTANDALONE_WASM=1
+  # JavaScript brings the bytes.
   -sFILESYSTEM=0
   # A page that only inspects needs little; the default is 16 MiB.
-  -sINITIAL_HEAP=1MB
-  # What the caller may bring. Newer Emscriptens forget what is not listed.
-  -sINCOMING_MODULE_JS_API=instantiateWasm,locateFile,wasmBinary
-  # Growing memory makes new views; this is where JavaScript finds the present ones.
-  -sEXPORTED_RUNTIME_METHODS=HEAPU8)
+  -sINITIAL_HEAP=1MB)
 
 # ---- Emscripten's own toolchain file ----------------------------------------------------------
 

@@ -42,13 +42,13 @@ function load() {
 
 /** Reads the file into the heap, and nothing else. */
 function bare(size) {
-  const at = ballast.module._malloc(size) >>> 0;
+  const at = ballast.malloc(size);
   const descriptor = fs.openSync(file);
   for (let done = 0; done < size; ) {
     done += fs.readSync(descriptor, ballast.heap, at + done, Math.min(PIECE, size - done), done);
   }
   fs.closeSync(descriptor);
-  ballast.module._free(at);
+  ballast.free(at);
 }
 
 /** Prints the median ratio of two ways to get at that many bytes, and the speed of both. */
@@ -103,10 +103,10 @@ async function printDecode() {
 }
 
 function fileOf(data) {
-  const out = ballast.module._malloc(256) >>> 0;
+  const out = ballast.malloc(256);
   ballast.call('data_file', data, out);
   const found = ballast.structure('file', out);
-  ballast.module._free(out);
+  ballast.free(out);
   return found;
 }
 
@@ -122,7 +122,7 @@ function printMemory() {
 function printOpen() {
   const data = ballast.fromFile(file);
   const { bytes, size } = fileOf(data);
-  const out = ballast.module._malloc(16) >>> 0;
+  const out = ballast.malloc(16);
   const once = () => {
     ballast.must('data_from_memory', bytes, size, 0, 0, out);
     ballast.model([ballast.pointer(out)]).close();

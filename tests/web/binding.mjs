@@ -3,7 +3,6 @@
 // tested is the module.
 import fs from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 
 // Parameters and result of each function: p is a pointer or a size_t, u a uint64_t, i an int.
 const SIGNATURES = {
@@ -24,6 +23,7 @@ const SIGNATURES = {
   loader_finish: 'ppp>i',
   loader_progress: 'pp',
   loader_has_directory: 'p>i',
+  module_used: '>p',
   can_decode: 'p>i',
   loader_cancel: 'p',
   model_from_data: 'pppppp>i',
@@ -89,22 +89,24 @@ export class BallastError extends Error {
 export class Ballast {
   constructor(module) {
     this.module = module;
-    const options = module._ballast_options_create();
+    const options = module.ballast_options_create();
     this.bits = typeof options === 'bigint' ? 64 : 32;
-    module._ballast_options_free(options);
-    this.scratch = module._malloc(256);
+    module.ballast_options_free(options);
+    this.scratch = this.malloc(256);
   }
 
   static async load(folder) {
-    const create = (await import(pathToFileURL(path.resolve(folder, 'ballast.mjs')))).default;
-    const wasmBinary = fs.readFileSync(path.join(folder, 'ballast.wasm'));
-    return new Ballast(await create({ wasmBinary }));
+    const module = await WebAssembly.compile(fs.readFileSync(path.join(folder, 'ballast.wasm')));
+    const imports = { env: { emscripten_notify_memory_growth() {} } };
+    const { exports } = await WebAssembly.instantiate(module, imports);
+    exports._initialize();
+    return new Ballast(exports);
   }
 
   // ---- Memory: views are made anew for each use, because growing memory leaves the old ones empty.
 
   get heap() {
-    return this.module.HEAPU8;
+    return new Uint8Array(this.module.memory.buffer);
   }
   get heapBytes() {
     return this.heap.byteLength;
@@ -124,9 +126,16 @@ export class Ballast {
   /** Puts bytes or a string (with its NUL) into memory of their own. */
   put(content) {
     const bytes = typeof content === 'string' ? new TextEncoder().encode(`${content}\0`) : content;
-    const at = this.module._malloc(bytes.length || 1) >>> 0;
+    const at = this.malloc(bytes.length || 1);
     this.heap.set(bytes, at);
     return at;
+  }
+
+  malloc(size) {
+    return this.bits === 64 ? Number(this.module.malloc(BigInt(size))) : this.module.malloc(size) >>> 0;
+  }
+  free(at) {
+    this.module.free(this.bits === 64 ? BigInt(at) : at);
   }
 
   // ---- Calls
@@ -137,7 +146,7 @@ export class Ballast {
       const wide = parameters[i] === 'u' || (parameters[i] === 'p' && this.bits === 64);
       return wide ? BigInt(argument) : Number(argument);
     });
-    const answer = this.module[`_ballast_${name}`](...given);
+    const answer = this.module[`ballast_${name}`](...given);
     if (result !== 'p') return answer;
     return this.bits === 64 ? Number(answer) : answer >>> 0;
   }
@@ -186,7 +195,7 @@ export class Ballast {
     if (name !== undefined) {
       const at = this.put(name);
       this.call('options_set_path', options, at);
-      this.module._free(at);
+      this.free(at);
     }
     return options;
   }
@@ -206,7 +215,7 @@ export class Ballast {
 
   /** One model of data that it takes. */
   model(data, settings, names) {
-    const list = this.module._malloc(data.length * 16 || 1) >>> 0;
+    const list = this.malloc(data.length * 16 || 1);
     const width = this.bits / 8;
     const store = (at, value) =>
       this.bits === 64 ? this.data.setBigUint64(at, BigInt(value), true) : this.data.setUint32(at, value, true);
@@ -221,8 +230,8 @@ export class Ballast {
         return new Model(this, this.pointer(out));
       });
     } finally {
-      for (const string of strings) this.module._free(string);
-      this.module._free(list);
+      for (const string of strings) this.free(string);
+      this.free(list);
     }
   }
 
@@ -334,7 +343,7 @@ class Model {
   find(name) {
     const key = this.ballast.put(name);
     const found = this.ballast.look('model_find', 'tensor', this.handle, key, new TextEncoder().encode(name).length);
-    this.ballast.module._free(key);
+    this.ballast.free(key);
     return this.#tensor(found);
   }
   *tensors() {
@@ -356,16 +365,16 @@ class Model {
   *strings(key) {
     const name = this.ballast.put(key);
     const found = this.ballast.look('model_value', 'value', this.handle, name, key.length);
-    this.ballast.module._free(name);
+    this.ballast.free(name);
     if (found?.type !== ARRAY || found.element_type !== STRING) return;
-    const rest = this.ballast.module._malloc(64) >>> 0;
+    const rest = this.ballast.malloc(64);
     this.ballast.heap.copyWithin(rest, this.ballast.scratch + 64, this.ballast.scratch + 64 + 40);
     try {
       for (let item; (item = this.ballast.look('value_next', 'value', rest)); ) {
         yield this.ballast.text(item.data, item.size);
       }
     } finally {
-      this.ballast.module._free(rest);
+      this.ballast.free(rest);
     }
   }
   close() {

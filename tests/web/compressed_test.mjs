@@ -31,7 +31,7 @@ function refusal(action) {
 function canDecode(instance, codec) {
   const at = instance.put(codec);
   const answer = instance.call('can_decode', at);
-  instance.module._free(at);
+  instance.free(at);
   return answer === 1;
 }
 

@@ -1,3 +1,5 @@
+// What the module has beside ballast.h: how much memory is in use, and nothing to print with.
+//
 // What the libraries in the module would print if they met a defect of their own. They would do it
 // by way of printf and of files, which is a tenth of the module, into a console that a page may not
 // have.
@@ -11,10 +13,16 @@
 // fail in bzlib.c), and where it is asked to be verbose, which it never is. The linker gives it
 // these functions for those of the names in CMakeLists.txt (--wrap).
 
+#include <malloc.h>
+
 #include <cstddef>
 #include <cstdio>
 
 extern "C" {
+
+/// Bytes that are allocated now, those of the directory and of the decoders among them.
+std::size_t ballast_module_used();
+std::size_t ballast_module_used() { return static_cast<std::size_t>(mallinfo().uordblks); }
 
 [[noreturn]] void abort_message(const char* format, ...);
 [[noreturn]] void abort_message(const char*, ...) { __builtin_trap(); }
@@ -36,6 +44,9 @@ std::size_t __wrap_fwrite(const void*, std::size_t, std::size_t, FILE*) { return
 
 int __wrap_fputc(int character, FILE* file);
 int __wrap_fputc(int character, FILE*) { return character; }
+
+int __wrap_close(int descriptor);
+int __wrap_close(int) { return 0; }
 
 [[noreturn]] void __wrap_exit(int status);
 [[noreturn]] void __wrap_exit(int) { __builtin_trap(); }
