@@ -16,6 +16,8 @@ source "$setup/debian.sh"
 source "$setup/native.sh"
 # shellcheck source=platform/setup/wasm.sh
 source "$setup/wasm.sh"
+# shellcheck source=platform/setup/package.sh
+source "$setup/package.sh"
 # shellcheck source=platform/setup/both.sh
 source "$setup/both.sh"
 

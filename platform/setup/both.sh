@@ -93,7 +93,9 @@ test_all() {
     fi
     # CMake's checks compile and do not link: unoptimised programs, and those without exceptions, take other libraries
     # of Emscripten's, which for wasm64 it would first compile: minutes.
-    { wasm_fresh "$preset" && test_preset "$preset" -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY; } || status=1
+    # Emscripten's compiler is Clang, which its name does not tell ccache.
+    { wasm_fresh "$preset" && CCACHE_COMPILERTYPE=clang \
+      test_preset "$preset" -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY; } || status=1
     # A test that fails is no reason not to compare.
     if ! grep -q 'not built$' "$root/build/$preset.log" && [[ $preset == wasm32 || -n $BALLAST_NODE64 ]]; then
       same+=("$preset")
@@ -101,6 +103,9 @@ test_all() {
   done
   [[ $wasm != missing ]] || status=1
   test_same_json "${same[@]}" || status=1
+  if [[ $wasm == due ]] && have npm; then
+    test_package || status=1
+  fi
   if have valgrind && [[ -z $(missing boost-json) ]]; then
     test_costs || status=1
   fi
@@ -109,6 +114,10 @@ test_all() {
     printf '\n%s\n' "== $preset"
     sed -n '/tests passed/,$p; /not built$/p; /left out/p' "$root/build/$preset.log"
   done
+  if [[ -e $root/build/package.log ]]; then
+    printf '\n%s\n' '== package'
+    grep -E '^(Node|package:|. (tests|pass|fail|skipped))' "$root/build/package.log"
+  fi
   printf '\n%s\n' "== same JSON from ${same[*]}"
   tail -n 1 "$root/build/same-json.log"
   if [[ -e $root/build/bench.log ]]; then
@@ -123,7 +132,7 @@ test_both() {
   # The tools make files that the library must read: each has a variant of its format that others do not write.
   provide "$build_needs Catch2 python3" \
     "libdeflate boost-json boost-iostreams gzip pigz bgzip bzip2 pbzip2 xz pixz zstd pzstd lz4 \
-     clang++-19 clang-runtime clang-format-19 clang-tidy-19 pkg-config shellcheck valgrind"
+     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 pkg-config shellcheck valgrind"
   if wasm_can_be_had; then
     wasm=missing
     ! wasm_try 32 64 || wasm=due
@@ -132,5 +141,6 @@ test_both() {
       'Debian where packages may be installed; its suites are left out'
   fi
   mkdir -p "$root/build"
+  use_ccache
   locked "$root/build/lock" test_all "$wasm"
 }

@@ -1,0 +1,50 @@
+# shellcheck shell=bash disable=SC2154 # root and cache are bootstrap.sh's.
+# The npm package: what it is built and tested with, and its tests.
+
+# What package-lock.json names, in the cache: another lock file is another folder.
+package_tools() (
+  lock=$(cat "$root"/web/package{,-lock}.json | sha256sum | cut -c1-12)
+  target=$cache/npm-$lock
+  if [[ ! -d $target ]]; then
+    say "installing the tools of the npm package into the cache"
+    mkdir -p "$cache"
+    tree=$(mktemp -d -p "$cache" .partial.XXXXXX)
+    trap 'rm -rf "$tree"' EXIT
+    cp "$root"/web/package{,-lock}.json "$tree/"
+    # No script of theirs is run: what they would fetch comes as a package, too.
+    quietly 'npm ci' npm --prefix "$tree" ci --ignore-scripts --no-audit --no-fund || return 1
+    chmod 755 "$tree"
+    mv "$tree" "$target"
+  fi
+  [[ -d $root/web/node_modules && ! -L $root/web/node_modules ]] ||
+    ln -sfn "$target/node_modules" "$root/web/node_modules"
+)
+
+# Packs it and installs the tarball, as its users get it, into build/package.
+package_install() {
+  local folder=$root/build/package
+  rm -rf "$folder" && mkdir -p "$folder" && echo '{ "private": true }' >"$folder/package.json" || return 1
+  quietly 'building the npm package' node "$root/web/build.mjs" || return 1
+  (cd "$root/web" && quietly 'npm pack' npm pack --pack-destination "$folder") || return 1
+  (cd "$folder" && quietly 'npm install' npm install --offline --no-audit --no-fund ./ballast-loader-*.tgz) || return 1
+  # The tests say `using`, which the oldest Node does not know.
+  quietly 'esbuild' "$root/web/node_modules/.bin/esbuild" "$root/tests/web/package/node_test.mjs" \
+    --bundle --platform=node --format=esm --target=node20 --outfile="$folder/node_test.mjs"
+}
+
+# In every Node that there is: the machine's, and the one for wasm64.
+test_package() {
+  local node status=0 log=$root/build/package.log
+  : >"$log"
+  say 'package: building'
+  { locked "$cache/lock" package_tools && package_install; } || { echo 'package: not built' >"$log" && return 1; }
+  for node in "$(command -v node)" "$BALLAST_NODE64"; do
+    [[ -n $node ]] || continue
+    say "package: testing with Node $("$node" --version)"
+    echo "Node $("$node" --version)" >>"$log"
+    BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
+      "$node" --test --test-reporter=spec "$root/tests/web/server_test.mjs" "$root/build/package/node_test.mjs" 2>&1 |
+      tee -a "$log" || status=1
+  done
+  return "$status"
+}

@@ -1,0 +1,529 @@
+// The package in Node, from its packed tarball: every kind of source gives the same model, and every
+// failure its code.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import fsp from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import zlib from 'node:zlib';
+import { serve } from '../server.mjs';
+import {
+  BALLAST_SAMPLES, assertBytes, assertSame, corpus, inspected, packageFolder, read, refusal, sample, temporaryFolder,
+} from './support.mjs';
+
+const ballast = await import(pathToFileURL(path.join(packageFolder, 'dist/node.js')).href);
+const { open, inspect, preflight, hasWasm64 } = ballast;
+
+const GGUF = 'tiny.gguf';
+const SAFETENSORS = 'tiny.safetensors';
+let server;
+const url = (name, query = '') => `${server.origin}/samples/${name}${query}`;
+
+before(async () => {
+  server = await serve({ samples: BALLAST_SAMPLES });
+});
+after(() => server.close());
+
+/** What a test makes of one file, by every way in. */
+const SOURCES = {
+  path: (name) => sample(name),
+  'file: URL': (name) => pathToFileURL(sample(name)),
+  'file: URL as text': (name) => pathToFileURL(sample(name)).href,
+  URL: (name) => new URL(url(name)),
+  'URL as text': (name) => url(name),
+  Request: (name) => new Request(url(name)),
+  Response: (name) => fetch(url(name)),
+  Blob: (name) => new Blob([read(name)]),
+  'file as Blob': (name) => fs.openAsBlob(sample(name)),
+  FileHandle: (name) => fsp.open(sample(name)),
+  'Node stream': (name) => fs.createReadStream(sample(name)),
+  ReadableStream: (name) => new Blob([read(name)]).stream(),
+  'async iterable': (name) => (async function* () {
+    for (const byte of read(name)) yield Uint8Array.of(byte);
+  })(),
+  ArrayBuffer: (name) => new Uint8Array(read(name)).buffer,
+  'typed array': (name) => read(name),
+  DataView: (name) => new DataView(new Uint8Array(read(name)).buffer),
+};
+
+for (const [kind, source] of Object.entries(SOURCES)) {
+  test(`a model from a ${kind} is what the command says of the file`, async () => {
+    for (const name of [GGUF, SAFETENSORS]) {
+      const given = await source(name);
+      using model = await open(given);
+      assertSame(model, inspected(sample(name)));
+      assertBytes(model, sample(name));
+      await given.close?.();
+    }
+  });
+
+  test(`the directory from a ${kind} is that of the model`, async () => {
+    for (const name of [GGUF, SAFETENSORS]) {
+      const given = await source(name);
+      using head = await inspect(given);
+      assertSame(head, inspected(sample(name)));
+      assert.ok(head.bytesRead > 0 && head.bytesRead <= fs.statSync(sample(name)).size);
+      await given.close?.();
+    }
+  });
+}
+
+test('every compression is decoded, by its content', async (t) => {
+  const folder = temporaryFolder(t);
+  const forms = {
+    gzip: (bytes) => zlib.gzipSync(bytes),
+    zlib: (bytes) => zlib.deflateSync(bytes),
+    zstd: (bytes) => execFileSync('zstd', ['-q', '-c'], { input: bytes }),
+    xz: (bytes) => execFileSync('xz', ['-c'], { input: bytes }),
+    bzip2: (bytes) => execFileSync('bzip2', ['-c'], { input: bytes }),
+    lz4: (bytes) => execFileSync('lz4', ['-q', '-c'], { input: bytes }),
+  };
+  for (const [name, compress] of Object.entries(forms)) {
+    let bytes;
+    try {
+      bytes = compress(read(GGUF));
+    } catch (error) {
+      if (error.code !== 'ENOENT') throw error;
+      t.diagnostic(`${name}: its tool is not here`);
+      continue;
+    }
+    const file = path.join(folder, 'model');
+    fs.writeFileSync(file, bytes);
+    const progress = [];
+    using model = await open(file, { onProgress: (step) => progress.push(step) });
+    assertBytes(model, sample(GGUF));
+    assert.equal(model.shards[0].compression, name);
+    assert.equal(progress.at(-1).loaded, bytes.length);
+    assert.equal(progress.at(-1).total, bytes.length);
+    assert.equal(progress.at(-1).decoded, read(GGUF).length);
+    using fromBytes = await open(bytes);
+    assertBytes(fromBytes, sample(GGUF));
+    using head = await inspect(bytes);
+    assert.equal(head.tensors.length, model.tensors.length);
+    const { name: tensor } = head.tensors.at(-1);
+    assert.deepEqual(await head.tensor(tensor).read(), model.tensor(tensor).copy());
+  }
+});
+
+test('a first shard and a list of files give the set', async () => {
+  for (const first of ['tiny-00001-of-00003.gguf']) {
+    const truth = inspected(sample(first));
+    for (const source of [sample(first), url(first), new Request(url(first))]) {
+      using model = await open(source);
+      assertSame(model, truth);
+      assert.ok(model.isSharded);
+      using head = await inspect(source);
+      assertSame(head, truth);
+      const { name, byteLength } = head.tensors.at(-1);
+      const bytes = await head.tensor(name).read();
+      assert.equal(bytes.length, byteLength);
+      assert.deepEqual(bytes, model.tensor(name).copy());
+    }
+  }
+  const names = [1, 2, 3].map((number) => `tiny-0000${number}-of-00003.gguf`);
+  for (const sources of [names.map(sample), names.map((name) => new Blob([read(name)]))]) {
+    using model = await open(sources);
+    assert.equal(model.shards.length, 3);
+    assert.equal(model.tensors.length, inspected(sample(names[0])).tensors.length);
+  }
+});
+
+test('the shards of a set may be compressed', async (t) => {
+  const folder = temporaryFolder(t);
+  for (const number of [1, 2, 3]) {
+    const name = `tiny-0000${number}-of-00003.gguf`;
+    fs.writeFileSync(path.join(folder, number === 2 ? name : `${name}.gz`), number === 2 ? read(name) : zlib.gzipSync(read(name)));
+  }
+  using model = await open(path.join(folder, 'tiny-00001-of-00003.gguf.gz'));
+  assertSame(model, { ...inspected(sample('tiny-00001-of-00003.gguf')), tensors: inspected(sample('tiny-00001-of-00003.gguf')).tensors.map(({ shard, ...rest }) => rest) });
+});
+
+test('a set that is not whole says what is missing', async (t) => {
+  const folder = temporaryFolder(t);
+  fs.copyFileSync(sample('tiny-00001-of-00003.gguf'), path.join(folder, 'tiny-00001-of-00003.gguf'));
+  const error = await refusal(() => open(path.join(folder, 'tiny-00001-of-00003.gguf')));
+  assert.equal(error.code, 'missing_shard');
+  assert.match(error.message, /tiny-00002-of-00003\.gguf/);
+  assert.ok(error instanceof ballast.SourceError);
+  assert.equal((await refusal(() => open(read('tiny-00001-of-00003.gguf')))).code, 'incomplete_set');
+});
+
+test('some tensors are fetched, and no more bytes than they have', async () => {
+  using whole = await open(sample(GGUF));
+  using head = await inspect(url(GGUF));
+  const names = head.tensors.filter(({ byteLength }) => byteLength > 0).map(({ name }) => name);
+  const wanted = [names[0], names.at(-1)];
+  const seen = server.log.length;
+  using model = await head.load({ tensors: wanted });
+  for (const { name, isLoaded } of model.tensors) assert.equal(isLoaded || model.tensor(name).byteLength === 0, wanted.includes(name) || model.tensor(name).byteLength === 0, name);
+  for (const name of wanted) {
+    assert.deepEqual(model.tensor(name).copy(), whole.tensor(name).copy());
+    assert.equal(model.tensor(name).bytes().byteOffset % 64, 0);
+  }
+  assert.equal((await refusal(() => model.tensor(names[1]).bytes())).code, 'not_loaded');
+  assert.equal((await refusal(() => head.load({ tensors: ['no such'] }))).code, 'no_such_tensor');
+  assert.ok(server.log.slice(seen).every(({ status }) => status === 206));
+  using all = await head.load();
+  assertBytes(all, sample(GGUF));
+});
+
+test('typed values are views where they are aligned, and say when they are copies', async () => {
+  using model = await open(sample(SAFETENSORS));
+  const kinds = { F32: Float32Array, F64: Float64Array, F16: Uint16Array, BF16: Uint16Array, I64: BigInt64Array, I32: Int32Array, I16: Int16Array, I8: Int8Array, U8: Uint8Array, BOOL: Uint8Array };
+  let seen = 0;
+  for (const tensor of model.tensors) {
+    const kind = kinds[tensor.dtype];
+    if (!kind) continue;
+    const { array, isView } = tensor.typed();
+    assert.ok(array instanceof kind, tensor.dtype);
+    assert.equal(array.length, tensor.elementCount);
+    assert.equal(isView, tensor.isAligned);
+    assert.equal(isView, array.buffer === tensor.bytes().buffer);
+    assert.deepEqual(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), tensor.bytes());
+    seen += 1;
+  }
+  assert.ok(seen > 2);
+  // A header of odd length: nothing in it is aligned.
+  const header = Buffer.from('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}');
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  const values = Buffer.alloc(9);
+  values.writeFloatLE(1.5, 1);
+  values.writeFloatLE(-2, 5);
+  using odd = await open(Buffer.concat([size, header, values]));
+  assert.equal(odd.tensor('b').isAligned, false);
+  assert.deepEqual(odd.tensor('b').typed(), { array: Float32Array.of(1.5, -2), isView: false });
+  using gguf = await open(sample(GGUF));
+  const quantized = gguf.tensors.find(({ dtype }) => dtype.startsWith('Q'));
+  if (quantized) assert.equal((await refusal(() => quantized.typed())).code, 'wrong_type');
+});
+
+test('arrays of metadata are decoded one by one, as a whole, and as numbers', async () => {
+  using model = await open(sample(GGUF));
+  let strings = 0;
+  let numbers = 0;
+  for (const { type, value } of model.metadata.entries()) {
+    if (type !== 'array') continue;
+    const all = value.toArray();
+    assert.equal(all.length, value.length);
+    assert.equal([...value].length, value.length);
+    if (value.length > 0 && value.elementType !== 'array') {
+      assert.deepEqual(value.at(0), all[0]);
+      assert.deepEqual(value.at(-1), all.at(-1));
+    }
+    assert.equal(value.at(value.length), undefined);
+    assert.equal(value.at(-value.length - 1), undefined);
+    if (value.elementType === 'string') {
+      strings += 1;
+      assert.equal((await refusal(() => value.typed())).code, 'wrong_type');
+    } else if (value.elementType !== 'array') {
+      numbers += 1;
+      assert.deepEqual(Array.from(value.typed(), Number), all.map(Number));
+    }
+  }
+  assert.ok(strings > 0 && numbers > 0);
+  assert.equal(model.metadata.get('no such key'), undefined);
+  assert.deepEqual([...model.metadata.keys()], Object.keys(inspected(sample(GGUF)).metadata));
+});
+
+test('what a model gave out ends with it', async () => {
+  const model = await open(sample(GGUF));
+  const tensor = model.tensors.find(({ byteLength }) => byteLength > 0);
+  const copy = tensor.copy();
+  const array = [...model.metadata.entries()].find(({ type }) => type === 'array').value;
+  assert.ok(model.memory().used > 0 && model.memory().peak >= model.memory().used);
+  model.close();
+  model.close();
+  assert.ok(model.isClosed);
+  for (const use of [() => tensor.bytes(), () => tensor.typed(), () => model.tensors, () => model.tensor('x'), () => model.metadata.get('x'), () => array.at(0), () => model.memory()]) {
+    const error = await refusal(use);
+    assert.equal(error.code, 'closed');
+    assert.ok(error instanceof ballast.UsageError);
+  }
+  assert.equal(copy.length, tensor.byteLength);
+});
+
+test('a closed model gives its memory back', async () => {
+  const bytes = 256 << 20;
+  const header = Buffer.from(`{"w":{"dtype":"U8","shape":[${bytes}],"data_offsets":[0,${bytes}]}}`);
+  const script = `
+    const { open } = await import(${JSON.stringify(pathToFileURL(path.join(packageFolder, 'dist/node.js')).href)});
+    const head = Buffer.alloc(8);
+    const json = Buffer.from(${JSON.stringify(header.toString())});
+    head.writeBigUInt64LE(BigInt(json.length));
+    const piece = new Uint8Array(1 << 20).fill(1);
+    const source = async function* () { yield head; yield json; for (let i = 0; i < ${bytes >> 20}; ++i) yield piece; };
+    let most = 0;
+    for (let i = 0; i < 8; ++i) {
+      const model = await open(source());
+      most = Math.max(most, process.memoryUsage().rss);
+      model.close();
+      globalThis.gc();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      globalThis.gc();
+    }
+    console.log(JSON.stringify({ most }));`;
+  const { most } = JSON.parse(execFileSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', script]));
+  // Eight of them, one after the other; memory that WebAssembly kept would be that of all.
+  assert.ok(most < 3.2 * bytes, `${most >> 20} MiB at most`);
+});
+
+test('an abort ends a load at once, with its reason, and the connection with it', async () => {
+  for (const load of [open, inspect]) {
+    const already = await refusal(() => load(sample(GGUF), { signal: AbortSignal.abort('no more') }));
+    assert.equal(already, 'no more');
+  }
+  for (const query of ['?stall=100', '?slow=2000']) {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    setTimeout(() => controller.abort(reason), 100);
+    const begin = performance.now();
+    const error = await refusal(() => open(url(GGUF, query), { signal: controller.signal }));
+    assert.equal(error, reason);
+    assert.ok(performance.now() - begin < 2000);
+  }
+  const controller = new AbortController();
+  let returned = false;
+  const endless = {
+    async *[Symbol.asyncIterator]() {
+      try {
+        const bytes = read(GGUF);
+        yield bytes.subarray(0, 200);
+        await new Promise((resolve) => setTimeout(resolve, 10_000).unref());
+      } finally {
+        returned = true;
+      }
+    },
+  };
+  setTimeout(() => controller.abort(), 50);
+  const error = await refusal(() => open(endless, { signal: controller.signal }));
+  assert.equal(error.name, 'AbortError');
+  void returned;
+});
+
+test('progress goes up to everything, and tells the rate', async () => {
+  const steps = [];
+  using model = await open(url(GGUF, '?slow=20000'), { onProgress: (step) => steps.push(step) });
+  const { size } = fs.statSync(sample(GGUF));
+  assert.equal(model.tensors.length > 0, true);
+  assert.ok(steps.length > 1);
+  assert.deepEqual(steps.map(({ loaded }) => loaded), steps.map(({ loaded }) => loaded).toSorted((a, b) => a - b));
+  assert.deepEqual({ loaded: steps.at(-1).loaded, total: steps.at(-1).total, decoded: steps.at(-1).decoded }, { loaded: size, total: size, decoded: size });
+  assert.ok(steps.at(-1).rate > 0);
+});
+
+test('what servers do wrong is seen, or does not matter', async () => {
+  const truth = inspected(sample(GGUF));
+  for (const query of ['?length=none', '?encoding=gzip', '?encoding=br', '?range=ignore', '?redirect=1', '?encoding=gzip&range=ignore']) {
+    using model = await open(url(GGUF, query));
+    assertSame(model, truth);
+    using head = await inspect(url(GGUF, query));
+    assertSame(head, truth);
+  }
+  const { size } = fs.statSync(sample(GGUF));
+  const codes = {
+    '?html=1': ['html_page'],
+    '?status=404': ['http_status'],
+    '?status=403': ['http_status'],
+    '?status=500': ['http_status'],
+    [`?cut=${size >> 1}`]: ['network', 'truncated', 'outside_file', 'incomplete_input'],
+    '?redirect=loop': ['network'],
+  };
+  for (const [query, expected] of Object.entries(codes)) {
+    const error = await refusal(() => open(url(GGUF, query)));
+    assert.ok(expected.includes(error.code), `${query}: ${error.code}: ${error.message}`);
+    assert.ok(error.message.includes(server.origin), error.message);
+    if (error.code === 'http_status') assert.equal(error.status, Number(query.slice(-3)));
+  }
+  const refused = await refusal(() => open('http://127.0.0.1:1/model.gguf'));
+  assert.equal(refused.code, 'network');
+  assert.ok(refused.cause instanceof Error);
+});
+
+test('only the answer to a Range request that was asked for is believed', async (t) => {
+  // More than the first request takes, so that there is a second one.
+  const folder = temporaryFolder(t);
+  const tensor = 300_000;
+  const header = Buffer.from(JSON.stringify({ a: { dtype: 'U8', shape: [tensor], data_offsets: [0, tensor] } }));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  const body = Buffer.alloc(tensor, 'ballast');
+  fs.writeFileSync(path.join(folder, 'm.safetensors'), Buffer.concat([size, header, body]));
+  const other = await serve({ models: folder });
+  t.after(() => other.close());
+  const at = (query) => `${other.origin}/models/m.safetensors${query}`;
+
+  using good = await inspect(at(''));
+  assert.equal(good.bytesRead, 64 << 10);
+  assert.equal(good.fileBytes, 8 + header.length + tensor);
+  assert.deepEqual(Buffer.from(await good.tensor('a').read()), body);
+
+  for (const query of ['?range=ignore', '?range=wrong']) {
+    using head = await inspect(at(query));
+    assert.deepEqual(Buffer.from(await head.tensor('a').read()), body, query);
+  }
+  for (const [query, expected] of Object.entries({ '?range=short': ['bad_range', 'network'], '?etag=changing': ['file_changed'] })) {
+    const error = await refusal(async () => {
+      using head = await inspect(at(query));
+      await head.tensor('a').read();
+    });
+    assert.ok(expected.includes(error.code), `${query}: ${error.code}: ${error.message}`);
+  }
+});
+
+test('files that are not there, folders and strange values are refused as what they are', async () => {
+  const codes = new Map([
+    [sample('no such file'), 'no_such_file_or_directory'],
+    [BALLAST_SAMPLES, 'is_a_directory'],
+    [42, 'unsupported_source'],
+    [null, 'unsupported_source'],
+    [undefined, 'unsupported_source'],
+    [{}, 'unsupported_source'],
+    [[], 'unsupported_source'],
+    [new Uint8Array(), 'empty_file'],
+    [Buffer.from('<!DOCTYPE html><title>404</title>'), 'html_page'],
+    [Buffer.from('{"a":1}'), 'json_document'],
+  ]);
+  for (const [source, code] of codes) {
+    for (const load of [open, inspect]) {
+      const error = await refusal(() => load(source));
+      assert.equal(error.code, code, String(source));
+      assert.ok(error instanceof ballast.BallastError);
+      assert.equal(error.name, error.constructor.name);
+    }
+  }
+  const stream = new Blob([read(GGUF)]).stream();
+  using model = await open(stream);
+  assert.ok(model.tensors.length > 0);
+});
+
+test('what does not fit is refused before the first byte of it', async () => {
+  const size = read(GGUF).length;
+  const error = await refusal(() => open(sample(GGUF), { maxBytes: size - 1 }));
+  assert.equal(error.code, 'too_large');
+  assert.ok(error instanceof ballast.LimitError);
+  const { fits, needed, limit, message, bits } = await preflight(sample(GGUF), { maxBytes: 1000 });
+  assert.deepEqual({ fits, limit, bits }, { fits: false, limit: 1000, bits: 32 });
+  assert.ok(needed > 1000 && needed <= size);
+  assert.match(message, /^needs .*B, limit .*B$/);
+  assert.ok((await preflight(url(GGUF))).fits);
+});
+
+test('a model of 64 bits is taken where the engine can, and where it was asked for', async (t) => {
+  if (!hasWasm64()) {
+    assert.equal((await refusal(() => open(sample(GGUF), { bits: 64 }))).code, 'no_wasm64');
+    t.diagnostic('this Node has no 64-bit memory');
+    return;
+  }
+  using model = await open(sample(GGUF), { bits: 64 });
+  assert.equal(model.bits, 64);
+  assertSame(model, inspected(sample(GGUF)));
+  assertBytes(model, sample(GGUF));
+  const folder = temporaryFolder(t);
+  const file = path.join(folder, 'big.safetensors');
+  const bytes = 2 ** 31 + 1000;
+  const header = Buffer.from(JSON.stringify({ a: { dtype: 'U8', shape: [bytes], data_offsets: [0, bytes] } }));
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(header.length));
+  fs.writeFileSync(file, Buffer.concat([head, header]));
+  fs.truncateSync(file, 8 + header.length + bytes);
+  assert.equal((await preflight(file)).bits, 64);
+  assert.equal((await refusal(() => open(file, { bits: 32 }))).code, 'vector_limit');
+  using big = await open(file);
+  assert.equal(big.bits, 64);
+  assert.equal(big.tensor('a').byteLength, bytes);
+});
+
+test('the module may come from elsewhere', async () => {
+  const wasm = fs.readFileSync(path.join(packageFolder, 'dist/ballast.wasm'));
+  const truth = inspected(sample(GGUF));
+  for (const given of [{ wasmBinary: wasm }, { wasmModule: await WebAssembly.compile(wasm) }]) {
+    using model = await open(sample(GGUF), given);
+    assertSame(model, truth);
+  }
+  const other = await serve({ dist: path.join(packageFolder, 'dist') });
+  try {
+    using model = await open(sample(GGUF), { wasmUrl: `${other.origin}/dist/ballast.wasm` });
+    assertSame(model, truth);
+  } finally {
+    await other.close();
+  }
+});
+
+test('CommonJS programs require it where Node can', (t) => {
+  const script = `const { open } = require('ballast-loader'); open(${JSON.stringify(sample(GGUF))}).then((m) => console.log(m.tensors.length));`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: path.join(packageFolder, '../..'), encoding: 'utf8' });
+  if (stderr.includes('ERR_REQUIRE_ESM')) return t.diagnostic('this Node cannot require ES modules');
+  assert.equal(status, 0, stderr);
+  assert.equal(Number(stdout), inspected(sample(GGUF)).tensors.length);
+  return undefined;
+});
+
+test('the command is the native one, and reads the directory of a URL', async () => {
+  const cli = path.join(packageFolder, 'dist/cli.js');
+  // Not waited for in one call: the server is in this process.
+  const run = (...args) => new Promise((resolve) => {
+    execFile(process.execPath, [cli, ...args], { maxBuffer: 2 ** 30 }, (error, stdout, stderr) => {
+      resolve({ status: error ? error.code : 0, stdout, stderr });
+    });
+  });
+  const native = await run('inspect', '--json', sample(GGUF));
+  assert.equal(native.status, 0, native.stderr);
+  for (const name of [GGUF, 'tiny-00001-of-00003.gguf']) {
+    const drop = (text) => text.replace(/^ {2}"runtime": .*$/m, '');
+    const remote = await run('inspect', '--json', url(name));
+    assert.equal(remote.stderr, '');
+    assert.equal(drop(remote.stdout), drop((await run('inspect', '--json', sample(name))).stdout));
+  }
+  const missing = await run('inspect', url('no-such.gguf'));
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /^ballast: http:.*\(http_status\)\n$/);
+  assert.equal((await run('cat', url(GGUF), 'x')).status, 2);
+});
+
+test('metadata keys of any name are only keys', async () => {
+  const header = Buffer.from(JSON.stringify({ __metadata__: { constructor: 'x', toString: 'y' }, a: { dtype: 'U8', shape: [1], data_offsets: [0, 1] } })
+    .replace('"constructor"', '"__proto__"'));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  using model = await open(Buffer.concat([size, header, Buffer.alloc(1)]));
+  assert.equal(model.metadata.get('__proto__'), 'x');
+  assert.equal(model.metadata.get('toString'), 'y');
+  assert.equal(model.metadata.get('constructor'), undefined);
+  assert.equal({}.x, undefined);
+});
+
+test('the corpus is what its truths say, and its bad files are refused', async (t) => {
+  if (!corpus) return t.skip('there is no corpus here');
+  let good = 0;
+  for (const file of fs.globSync ? fs.globSync('{gguf,safetensors}/**/*.{gguf,safetensors}', { cwd: corpus }) : fs.readdirSync(path.join(corpus, 'gguf')).map((name) => `gguf/${name}`)) {
+    if (/-0000[2-9]-of-/.test(file)) continue;
+    const full = path.join(corpus, file);
+    using model = await open(full);
+    assertSame(model, inspected(full));
+    good += 1;
+  }
+  assert.ok(good > 5);
+  let bad = 0;
+  for (const format of ['gguf', 'safetensors']) {
+    for (const name of fs.readdirSync(path.join(corpus, 'bad', format)).filter((one) => !one.endsWith('.tsv'))) {
+      const file = path.join(corpus, 'bad', format, name);
+      const program = path.join(packageFolder, 'dist/command/ballast.cjs');
+      const { status, stderr } = spawnSync(process.execPath, [program, 'inspect', file], { encoding: 'utf8' });
+      let message = '';
+      try {
+        (await open(file)).close();
+      } catch (error) {
+        assert.ok(error instanceof ballast.BallastError, error.stack);
+        message = `ballast: ${error.message}\n`;
+      }
+      assert.equal(message, status === 0 ? '' : stderr, file);
+      bad += 1;
+    }
+  }
+  t.diagnostic(`${good} good, ${bad} bad`);
+  return undefined;
+});

@@ -1,0 +1,52 @@
+// Builds the package into dist/: `npm run build`, after the WebAssembly builds. Where these are is told by
+// BALLAST_WASM32 and BALLAST_WASM64, the build folders of the presets of the same names.
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execFileSync } from 'node:child_process';
+import { build } from 'esbuild';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const wasm32 = process.env.BALLAST_WASM32 || path.join(here, '../build/wasm32');
+const wasm64 = process.env.BALLAST_WASM64 || path.join(here, '../build/wasm64');
+const dist = path.join(here, 'dist');
+
+const MODULES = {
+  'ballast.wasm': path.join(wasm32, 'web/module/common/ballast.wasm'),
+  'ballast-all.wasm': path.join(wasm32, 'web/module/ballast.wasm'),
+  'ballast-64.wasm': path.join(wasm64, 'web/module/ballast.wasm'),
+  'command/ballast.cjs': path.join(wasm32, 'ballast.js'),
+  'command/ballast.wasm': path.join(wasm32, 'ballast.wasm'),
+};
+
+fs.rmSync(dist, { recursive: true, force: true });
+fs.mkdirSync(path.join(dist, 'command'), { recursive: true });
+for (const [name, from] of Object.entries(MODULES)) fs.copyFileSync(from, path.join(dist, name));
+for (const name of ['README.md', 'LICENSE']) {
+  if (fs.existsSync(path.join(here, '..', name)) && !fs.existsSync(path.join(here, name))) {
+    fs.copyFileSync(path.join(here, '..', name), path.join(here, name));
+  }
+}
+
+execFileSync(path.join(here, 'node_modules/.bin/tsc'), ['-p', here, '--emitDeclarationOnly'], { stdio: 'inherit' });
+
+/** One file for each entry: names stay readable in stacks, and what is not used falls away. */
+const common = {
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  outdir: dist,
+  logLevel: 'warning',
+  // `using` and private names are rewritten where engines of two years ago lack them.
+  supported: { using: false },
+};
+const src = (name) => path.join(here, 'src', `${name}.ts`);
+await build({ ...common, entryPoints: [src('web'), src('emscripten')], platform: 'browser' });
+await build({
+  ...common, entryPoints: [src('inline')], platform: 'browser', loader: { '.wasm': 'binary' },
+  alias: { 'ballast-all.wasm': path.join(dist, 'ballast-all.wasm') },
+});
+await build({ ...common, entryPoints: [src('node'), src('emscripten_node'), src('cli')], platform: 'node' });
+fs.chmodSync(path.join(dist, 'cli.js'), 0o755);

@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+// The command, through WebAssembly: the same program as natively. Files it reads by itself. Of a URL, this
+// fetches as much as the directory takes, and hands the program a file that is as long and has nothing in
+// the rest.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { BallastError } from './errors.js';
+import { inspectSource } from './head.js';
+import type { Input, Ranges, Stream } from './input.js';
+import { nodeModules } from './node_wasm.js';
+import { nodeInput } from './node_sources.js';
+
+const program = fileURLToPath(new URL('./command/ballast.cjs', import.meta.url));
+
+/** Runs the program, and answers its exit status. */
+function run(args: readonly string[], cwd?: string): number {
+  const { status, error } = spawnSync(process.execPath, [program, ...args], { stdio: 'inherit', cwd });
+  if (error) throw error;
+  return status ?? 1;
+}
+
+const isUrl = (text: string): boolean => /^https?:/i.test(text);
+
+/** The name of a file in the folder: that of the URL, where it has one. */
+const fileOf = (input: Input, folder: string): string => path.join(folder, path.basename(input.name) || 'model');
+
+/** Keeps a copy of all parts that are read. */
+function copiedRanges(ranges: Ranges, file: string): Ranges {
+  const descriptor = fs.openSync(file, 'w');
+  fs.ftruncateSync(descriptor, ranges.size);
+  return {
+    size: ranges.size,
+    read: async (offset, length, signal) => {
+      const bytes = await ranges.read(offset, length, signal);
+      fs.writeSync(descriptor, bytes, 0, bytes.length, offset);
+      return bytes;
+    },
+    close: async () => {
+      fs.closeSync(descriptor);
+      await ranges.close();
+    },
+  };
+}
+
+/** Keeps a copy of a stream, to its end: how long the file is, nobody has told. */
+function copiedStream(stream: Stream, file: string): Stream {
+  const descriptor = fs.openSync(file, 'w');
+  const pull = async () => {
+    const piece = await stream.pull?.();
+    if (piece) fs.writeSync(descriptor, piece);
+    return piece;
+  };
+  return {
+    size: stream.size,
+    pull,
+    close: async (reason) => {
+      while (await pull());
+      fs.closeSync(descriptor);
+      await stream.close(reason);
+    },
+  };
+}
+
+function copied(input: Input, folder: string): Input {
+  const { sibling, ranges } = input;
+  return {
+    ...input,
+    stream: async (signal) => copiedStream(await input.stream(signal), fileOf(input, folder)),
+    ranges: async (signal) => {
+      const found = await ranges?.(signal);
+      return found && copiedRanges(found, fileOf(input, folder));
+    },
+    ...(sibling && { sibling: (name: string) => copied(sibling(name), folder) }),
+  };
+}
+
+/** Fetches the directory of a URL into a folder, and answers the name of the file. */
+async function fetchDirectory(url: string, folder: string): Promise<string> {
+  let name = '';
+  const input = (source: unknown) => {
+    const found = nodeInput(source, {});
+    if (!found) return undefined;
+    name ||= path.basename(fileOf(found, folder));
+    return copied(found, folder);
+  };
+  const head = await inspectSource({ modules: nodeModules, usual: 'all', input }, url, {});
+  head.close();
+  return name;
+}
+
+async function inspectUrl(args: readonly string[]): Promise<number> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ballast-'));
+  try {
+    const local: string[] = [];
+    for (const arg of args) local.push(isUrl(arg) ? await fetchDirectory(arg, folder) : arg);
+    return run(local, folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  if (!args.some(isUrl)) return run(args);
+  if (args[0] !== 'inspect') {
+    process.stderr.write('ballast: only inspect takes a URL: it reads no more than the directory\n');
+    return 2;
+  }
+  try {
+    return await inspectUrl(args);
+  } catch (error) {
+    if (!(error instanceof BallastError)) throw error;
+    process.stderr.write(`ballast: ${error.message}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,371 @@
+// Head: the directory of a model, without its weights, from as few bytes as that takes. Tensors can
+// then be fetched one by one.
+import type { Structure } from './abi.js';
+import type { Engine } from './engine.js';
+import { makeError } from './errors.js';
+import type { Input, Ranges } from './input.js';
+import { abortable } from './input.js';
+import type { OpenOptions, Platform, WorkOptions } from './load.js';
+import { Reporter, feed, inputOf, load, modelOf, othersOf, withSibling } from './load.js';
+import { Loader } from './loader.js';
+import { Directory, Model, Tensor, TensorInfo } from './model.js';
+import type { Build } from './wasm.js';
+import { instantiate } from './wasm.js';
+
+/** The first part that is asked for: the directory of most safetensors files fits. */
+const FIRST = 64 << 10;
+/** What is fetched at once of tensors. */
+const PART = 4 << 20;
+/** Bytes between two tensors that are fetched rather than left out by another request. */
+const GAP = 4 << 10;
+
+/** One file of which the directory was read. */
+interface Part {
+  readonly input: Input;
+  /** Access to the rest of it; undefined where there is none, or where it would be compressed bytes. */
+  readonly ranges: Ranges | undefined;
+  /** Bytes of it, where that is known. */
+  readonly size: number | undefined;
+}
+
+/** What the source has, and that only the directory is wanted. */
+const settingsOf = (options: OpenOptions, path: string, total: number | undefined) => ({
+  path: path === '' ? options.name : path,
+  total,
+  maxRatio: options.maxRatio,
+  maxWindow: options.maxWindow,
+  lenient: options.lenient,
+  directoryOnly: true,
+});
+
+/** How many bytes the directory takes, where its beginning says so: of safetensors. */
+function exactEnd(head: Uint8Array): number | undefined {
+  if (head.length < 9 || head[8] !== 0x7b) return undefined;
+  const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
+  return length < 1n << 31n ? 8 + Number(length) : undefined;
+}
+
+/** Feeds a loader by ranges that grow, until it has the directory. Answers how many bytes that took. */
+async function feedRanges(
+  loader: Loader,
+  ranges: Ranges,
+  signal: AbortSignal | undefined,
+  seen: (loaded: number) => void,
+): Promise<number> {
+  let done = 0;
+  let next = Math.min(FIRST, ranges.size);
+  while (done < ranges.size && !loader.hasDirectory) {
+    const bytes = await abortable(ranges.read(done, next - done, signal), signal);
+    if (bytes.length === 0) break; // it has shrunk
+    loader.push(bytes);
+    const exact = done === 0 ? exactEnd(bytes) : undefined;
+    done += bytes.length;
+    seen(done);
+    // Twice as much each time: at most one part in two is read in vain.
+    next = Math.min(exact !== undefined && exact > done ? exact : 2 * done, ranges.size);
+  }
+  return done;
+}
+
+/** Reads the directories of all files of a source. */
+class Reading {
+  readonly parts: Part[] = [];
+  readonly data: number[] = [];
+  readonly names: string[] = [];
+  bytesRead = 0;
+  readonly #engine: Engine;
+  readonly #options: OpenOptions;
+  readonly #reporter: Reporter;
+
+  constructor(engine: Engine, options: OpenOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#reporter = new Reporter(options.onProgress);
+  }
+
+  async add(input: Input): Promise<void> {
+    const { signal } = this.#options;
+    const ranges = await input.ranges?.(signal);
+    try {
+      if (ranges) await this.#addRanges(input, ranges);
+      else await this.#addStream(input);
+    } catch (error) {
+      await ranges?.close();
+      throw error;
+    }
+    this.names.push(input.name === '' ? (this.#options.name ?? '') : input.name);
+  }
+
+  async #addRanges(input: Input, ranges: Ranges): Promise<void> {
+    const loader = new Loader(this.#engine, settingsOf(this.#options, input.path, ranges.size));
+    try {
+      const loaded = await feedRanges(loader, ranges, this.#options.signal, (done) => {
+        this.#reporter.report(done, undefined, loader.progress.done);
+      });
+      this.bytesRead += loaded;
+      const { isCompressed } = loader.progress;
+      this.data.push(loader.finish());
+      if (isCompressed) await ranges.close();
+      this.parts.push({ input, ranges: isCompressed ? undefined : ranges, size: isCompressed ? undefined : ranges.size });
+    } finally {
+      loader.free();
+    }
+  }
+
+  async #addStream(input: Input): Promise<void> {
+    const { signal } = this.#options;
+    const stream = await input.stream(signal);
+    try {
+      const loader = new Loader(this.#engine, settingsOf(this.#options, input.path, stream.size));
+      try {
+        const loaded = await feed(loader, stream, signal, (done, isLast) => {
+          this.#reporter.report(done, undefined, loader.progress.done, isLast);
+        });
+        this.bytesRead += loaded;
+        const { isCompressed } = loader.progress;
+        this.data.push(loader.finish());
+        this.parts.push({ input, ranges: undefined, size: isCompressed ? undefined : stream.size });
+      } finally {
+        loader.free();
+      }
+    } finally {
+      await stream.close(new DOMException('the directory is there', 'AbortError'));
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.data) this.#engine.call('ballast_data_close', handle);
+    for (const { ranges } of this.parts) await ranges?.close();
+  }
+}
+
+/** Reads the directory of a source, and of the files that belong to it. */
+export async function inspectSource(platform: Platform, source: unknown, options: OpenOptions): Promise<Head> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const sources: readonly unknown[] = Array.isArray(source) ? source : [source];
+  if (sources.length === 0) throw makeError('unsupported_source', 'the list of files is empty (unsupported_source)');
+  const inputs = sources.map((one) => inputOf(platform, one, options));
+  // A directory that names no codec is small: the build with all of them costs one download, once.
+  const attempt = async (build: Build): Promise<Head> => {
+    const engine = await abortable(platform.modules.get(build, options).then(instantiate), signal);
+    const reading = new Reading(engine, options);
+    try {
+      for (const input of inputs) await reading.add(input);
+      const first = inputs[0] as Input;
+      if (inputs.length === 1) {
+        for (const name of othersOf(reading.names[0] ?? '')) {
+          await withSibling(first, name, (input) => reading.add(input));
+        }
+      }
+      const model = modelOf(engine, reading.data.splice(0), reading.names, options);
+      return new Head(platform, source, options, engine, model, reading);
+    } catch (error) {
+      await reading.close();
+      if (build === 'common' && error instanceof Error && 'code' in error && error.code === 'codec_missing' && inputs.every((input) => input.isRereadable)) {
+        return attempt('all');
+      }
+      throw error;
+    }
+  };
+  return attempt(options.bits === 64 ? '64' : platform.usual);
+}
+
+/** A tensor of which the directory alone is there. */
+export class HeadTensor extends TensorInfo {
+  readonly #read: (tensor: HeadTensor, options: WorkOptions) => Promise<Uint8Array<ArrayBuffer>>;
+
+  /** @internal */
+  constructor(engine: Engine, found: Structure<'tensor'>, read: (tensor: HeadTensor, options: WorkOptions) => Promise<Uint8Array<ArrayBuffer>>) {
+    super(engine, found);
+    this.#read = read;
+  }
+
+  /** Fetches its bytes, and no others, into memory of their own. Of compressed files all that comes before is decoded, too. */
+  read(options: WorkOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#read(this, options);
+  }
+}
+
+/** What a load by name takes. */
+export interface LoadOptions extends WorkOptions {
+  /** The names of the tensors that are wanted; by default all. */
+  readonly tensors?: Iterable<string> | undefined;
+}
+
+/** Where bytes of a tensor go. */
+interface Want {
+  readonly offset: number;
+  readonly size: number;
+  readonly put: (at: number, bytes: Uint8Array) => void;
+}
+
+/** The directory of a model: its metadata and tensors, without the weights. */
+export class Head extends Directory<HeadTensor> {
+  /** Bytes of the source that were read for it. */
+  readonly bytesRead: number;
+  readonly #platform: Platform;
+  readonly #source: unknown;
+  readonly #options: OpenOptions;
+  readonly #parts: readonly Part[];
+
+  /** @internal */
+  constructor(platform: Platform, source: unknown, options: OpenOptions, engine: Engine, model: number, reading: Reading) {
+    super(engine, model);
+    this.#platform = platform;
+    this.#source = source;
+    this.#options = { ...options, signal: undefined, onProgress: undefined };
+    this.#parts = reading.parts;
+    this.bytesRead = reading.bytesRead;
+  }
+
+  protected wrap(found: Structure<'tensor'>): HeadTensor {
+    return new HeadTensor(this.held.engine, found, (tensor, options) => this.#readTensor(tensor, options));
+  }
+
+  protected override sizeOfShard(index: number, found: Structure<'file'>): number | undefined {
+    return this.#parts[index]?.size ?? super.sizeOfShard(index, found);
+  }
+
+  protected override release(): void {
+    for (const { ranges } of this.#parts) void ranges?.close();
+  }
+
+  /** Bytes of all files together, where that is known. */
+  get fileBytes(): number | undefined {
+    return this.#parts.reduce<number | undefined>((sum, { size }) => (sum === undefined || size === undefined ? undefined : sum + size), 0);
+  }
+
+  /** Bytes of memory that the whole model takes, file by file: up to the end of its last tensor. */
+  get bytesNeeded(): readonly number[] {
+    const ends = this.shards.map(({ dataOffset }) => dataOffset);
+    for (const { shard, byteOffset, byteLength } of this.tensors) {
+      ends[shard] = Math.max(ends[shard] ?? 0, byteOffset + (byteLength ?? 0));
+    }
+    return ends;
+  }
+
+  /**
+   * Loads the whole model, or, with `tensors`, fetches the bytes of these alone: the others are listed in the
+   * model, and not there (`isLoaded`).
+   */
+  async load({ tensors, ...work }: LoadOptions = {}): Promise<Model> {
+    this.held.engine; // not closed
+    if (tensors === undefined) {
+      const { engine, model } = await load(this.#platform, this.#source, { ...this.#options, ...work });
+      return new Model(engine, model);
+    }
+    const wanted = [...new Set(tensors)].map((name) => this.tensor(name));
+    // Of what is compressed, or comes once, no part can be had alone.
+    if (!this.#parts.every(({ ranges }) => ranges)) return this.load(work);
+    const copy = await inspectSource(this.#platform, this.#source, this.#options);
+    return copy.#keep(wanted, work);
+  }
+
+  /** Fetches tensors into the memory of this directory, which becomes a model. */
+  async #keep(wanted: readonly HeadTensor[], work: WorkOptions): Promise<Model> {
+    const engine = this.held.engine;
+    const addresses = new Map<string, number>();
+    try {
+      const wants = wanted.map((tensor) => {
+        const size = sizeOf(tensor);
+        const address = allocateAligned(engine, size);
+        addresses.set(tensor.name, address);
+        const put = (at: number, bytes: Uint8Array) => engine.heap.set(bytes, address + at);
+        return { shard: tensor.shard, offset: tensor.byteOffset, size, put };
+      });
+      await this.#fetch(wants, work);
+      return new PartialModel(engine, this.detach(), addresses);
+    } finally {
+      for (const { ranges } of this.#parts) await ranges?.close();
+    }
+  }
+
+  async #readTensor(tensor: HeadTensor, work: WorkOptions): Promise<Uint8Array<ArrayBuffer>> {
+    this.held.engine; // not closed
+    const size = sizeOf(tensor);
+    if (!this.#parts[tensor.shard]?.ranges) {
+      using model = await this.load(work);
+      return model.tensor(tensor.name).copy();
+    }
+    const bytes = new Uint8Array(size);
+    const put = (at: number, piece: Uint8Array) => bytes.set(piece, at);
+    await this.#fetch([{ shard: tensor.shard, offset: tensor.byteOffset, size, put }], work);
+    return bytes;
+  }
+
+  /** Fetches ranges, those that lie together at once, and puts each where it is wanted. */
+  async #fetch(wants: readonly (Want & { shard: number })[], { signal, onProgress }: WorkOptions): Promise<void> {
+    const reporter = new Reporter(onProgress);
+    const total = wants.reduce((sum, { size }) => sum + size, 0);
+    let loaded = 0;
+    for (const [index, { input, ranges }] of this.#parts.entries()) {
+      const here = wants.filter(({ shard, size }) => shard === index && size > 0).sort((a, b) => a.offset - b.offset);
+      for (const { start, end, members } of runsOf(here)) {
+        for (let at = start; at < end; ) {
+          signal?.throwIfAborted();
+          const length = Math.min(PART, end - at);
+          const bytes = await abortable(ranges?.read(at, length, signal) ?? Promise.resolve(new Uint8Array()), signal);
+          if (bytes.length !== length) {
+            throw makeError('file_changed', `${input.path}: the file has become shorter while it was read (file_changed)`, {
+              offset: at + bytes.length, expected: length, actual: bytes.length, file: input.path,
+            });
+          }
+          for (const member of members) give(member, at, bytes);
+          at += length;
+          loaded += length;
+          reporter.report(loaded, total, loaded);
+        }
+      }
+    }
+    reporter.report(loaded, total, loaded, true);
+  }
+}
+
+function sizeOf(tensor: TensorInfo): number {
+  if (tensor.byteLength !== undefined) return tensor.byteLength;
+  throw makeError('unknown_dtype', `tensor "${tensor.name}" has a dtype that is not known here (${tensor.dtype}), so it has no values (unknown_dtype)`, { tensor: tensor.name });
+}
+
+/** Memory at a multiple of 64, where every typed array can lie. */
+function allocateAligned(engine: Engine, size: number): number {
+  // Freed with the whole memory, which the model has for itself.
+  return Math.ceil(engine.allocate(size + 64) / 64) * 64;
+}
+
+/** Ranges that lie together, as one. */
+function runsOf(wants: readonly Want[]): { start: number; end: number; members: Want[] }[] {
+  const runs: { start: number; end: number; members: Want[] }[] = [];
+  for (const want of wants) {
+    const last = runs.at(-1);
+    if (last && want.offset - last.end <= GAP) {
+      last.end = Math.max(last.end, want.offset + want.size);
+      last.members.push(want);
+    } else {
+      runs.push({ start: want.offset, end: want.offset + want.size, members: [want] });
+    }
+  }
+  return runs;
+}
+
+/** The part of a piece that belongs to a tensor. */
+function give({ offset, size, put }: Want, at: number, bytes: Uint8Array): void {
+  const from = Math.max(offset, at);
+  const to = Math.min(offset + size, at + bytes.length);
+  if (from < to) put(from - offset, bytes.subarray(from - at, to - at));
+}
+
+/** A model of which some tensors are in memory. */
+class PartialModel extends Model {
+  readonly #addresses: ReadonlyMap<string, number>;
+
+  constructor(engine: Engine, model: number, addresses: ReadonlyMap<string, number>) {
+    super(engine, model);
+    this.#addresses = addresses;
+  }
+
+  protected override wrap(found: Structure<'tensor'>): Tensor {
+    const name = this.held.engine.text(found.name, found.nameSize);
+    return new Tensor(this.held, found, this.#addresses.get(name) ?? 0);
+  }
+}

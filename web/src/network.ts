@@ -1,0 +1,245 @@
+// Models from servers. Nothing that a server says is believed without need: sizes of transfers may
+// be those of an encoding, ranges may be answered with everything, or with something else.
+import type { Input, Ranges, Stream } from './input.js';
+import { lastPart } from './input.js';
+import { BallastError, makeError } from './errors.js';
+import type { NetworkOptions } from './sources.js';
+import { readable } from './sources.js';
+
+/** What a URL is called: without what may be a secret, and is long. */
+function pathOf(url: string): string {
+  try {
+    const parsed = new URL(url);
+    return parsed.protocol === 'data:' ? 'data:' : `${parsed.origin === 'null' ? parsed.protocol : parsed.origin}${parsed.pathname}`;
+  } catch {
+    return url;
+  }
+}
+
+function nameOf(path: string): string {
+  try {
+    return decodeURIComponent(lastPart(path));
+  } catch {
+    return lastPart(path);
+  }
+}
+
+/** Does what may fail for want of a connection, and says so. */
+async function connected<T>(path: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof BallastError || (error instanceof DOMException && error.name === 'AbortError')) throw error;
+    const why = error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error);
+    throw makeError('network', `${path}: the connection failed (${why}); try again, or see whether the server allows this page (CORS)`, {
+      cause: error,
+      file: path,
+    });
+  }
+}
+
+const STATUS_ADVICE: Readonly<Record<number, string>> = {
+  401: 'it wants a login: pass a Request with its Authorization header',
+  403: 'it refuses: is a login or an agreement needed first?',
+  404: 'there is no such file',
+  429: 'there were too many requests: try again later',
+};
+
+function refuseStatus(path: string, response: Response): never {
+  const advice = STATUS_ADVICE[response.status] ?? (response.status >= 500 ? 'try again later' : response.statusText);
+  throw makeError('http_status', `${path}: the server answered ${response.status}: ${advice}`, {
+    status: response.status,
+    file: path,
+  });
+}
+
+/**
+ * The size of what a response brings, where that is certain: a transfer that is encoded has the size of
+ * the encoding, and responses of another origin hide that they are encoded.
+ */
+function sizeOf(response: Response): number | undefined {
+  const length = response.headers.get('content-length');
+  const tellsAll = response.type === 'basic' || response.type === 'default';
+  if (length === null || !tellsAll || response.headers.has('content-encoding')) return undefined;
+  return /^\d+$/.test(length) ? Number(length) : undefined;
+}
+
+function bodyOf(response: Response, path: string, size: number | undefined, signal?: AbortSignal): Stream {
+  if (!response.body) return { size: 0, pull: () => Promise.resolve(undefined), close: () => undefined };
+  const stream = readable(response.body as ReadableStream<Uint8Array>, size);
+  const { pull } = stream;
+  return { ...stream, pull: () => connected(path, async () => pull?.(), signal) };
+}
+
+export function responseInput(response: Response): Input {
+  const path = response.url === '' ? '' : pathOf(response.url);
+  return {
+    path,
+    name: nameOf(path),
+    isRereadable: false,
+    stream: async (signal) => {
+      if (response.bodyUsed || response.body?.locked === true) {
+        throw makeError('cannot_read_again', `${path}: the body of this Response was read already`);
+      }
+      if (!response.ok) refuseStatus(path, response);
+      return bodyOf(response, path, sizeOf(response), signal);
+    },
+  };
+}
+
+/** A Content-Range that says what was asked for. */
+function totalOf(response: Response, first: number, last: number): number | undefined {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
+  if (!match) return undefined;
+  const [from, to, total] = match.slice(1).map(Number) as [number, number, number];
+  return from === first && to === Math.min(last, total - 1) ? total : undefined;
+}
+
+const FIRST_RANGE = 64 << 10;
+
+/** Parts of a file on a server, each by a request of its own. */
+class HttpRanges implements Ranges {
+  size = 0;
+  readonly #path: string;
+  readonly #send: (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>;
+  #tag: string | null = null;
+  #head: Uint8Array = new Uint8Array();
+
+  constructor(path: string, send: (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>) {
+    this.#path = path;
+    this.#send = send;
+  }
+
+  /** Asks for the beginning. False where the server does not serve ranges. */
+  async begin(signal?: AbortSignal): Promise<boolean> {
+    const response = await this.#send({ Range: `bytes=0-${FIRST_RANGE - 1}` }, signal);
+    if (response.status === 416) {
+      await response.body?.cancel();
+      return false; // an empty file, say: whoever reads it all will see
+    }
+    if (response.status !== 206 && !response.ok) {
+      await response.body?.cancel();
+      refuseStatus(this.#path, response);
+    }
+    const total = response.status === 206 ? totalOf(response, 0, FIRST_RANGE - 1) : undefined;
+    if (total === undefined || response.headers.has('content-encoding')) {
+      await response.body?.cancel();
+      return false;
+    }
+    this.size = total;
+    this.#tag = response.headers.get('etag');
+    this.#head = await this.#body(response, 0, Math.min(FIRST_RANGE, total), signal);
+    return true;
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    if (offset + length <= this.#head.length) return this.#head.subarray(offset, offset + length);
+    if (offset < this.#head.length) {
+      const rest = await this.read(this.#head.length, offset + length - this.#head.length, signal);
+      const all = new Uint8Array(length);
+      all.set(this.#head.subarray(offset));
+      all.set(rest, this.#head.length - offset);
+      return all;
+    }
+    const last = offset + length - 1;
+    const response = await this.#send({ Range: `bytes=${offset}-${last}` }, signal);
+    const problem = this.#problem(response, offset, last);
+    if (problem !== undefined) {
+      await response.body?.cancel();
+      throw makeError(problem === 'it has changed' ? 'file_changed' : 'bad_range', `${this.#path}: ${problem}, in answer to a request for bytes ${offset} to ${last}`, {
+        offset,
+        status: response.status,
+        file: this.#path,
+      });
+    }
+    return this.#body(response, offset, length, signal);
+  }
+
+  #problem(response: Response, first: number, last: number): string | undefined {
+    if (response.status !== 206) return `the server answered ${response.status}`;
+    if (response.headers.has('content-encoding')) return 'the server sent an encoded part';
+    const total = totalOf(response, first, last);
+    if (total === undefined) return `the server sent "${response.headers.get('content-range') ?? 'no Content-Range'}"`;
+    const tag = response.headers.get('etag');
+    if (total !== this.size || tag !== this.#tag) return 'it has changed';
+    return undefined;
+  }
+
+  /** All of a part, and not a byte more. */
+  async #body(response: Response, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const stream = bodyOf(response, this.#path, undefined, signal);
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    try {
+      for (let piece = await stream.pull?.(); piece && done <= length; piece = await stream.pull?.()) {
+        if (piece.length > length - done) break;
+        bytes.set(piece, done);
+        done += piece.length;
+        if (done === length) return bytes;
+      }
+    } finally {
+      await stream.close();
+    }
+    throw makeError('bad_range', `${this.#path}: the server sent another number of bytes than it said`, {
+      offset,
+      expected: length,
+      actual: done,
+      file: this.#path,
+    });
+  }
+
+  close(): void {
+    this.#head = new Uint8Array();
+  }
+}
+
+/** What is asked for again and again, with other headers. */
+type Send = (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>;
+
+function networkInput(url: string, send: Send, sibling: (name: string) => Input): Input {
+  const path = pathOf(url);
+  const asked: Send = (headers, signal) => connected(path, () => send(headers, signal), signal);
+  return {
+    path,
+    name: nameOf(path),
+    isRereadable: true,
+    stream: async (signal) => {
+      const response = await asked({}, signal);
+      if (!response.ok) {
+        await response.body?.cancel();
+        refuseStatus(path, response);
+      }
+      return bodyOf(response, path, sizeOf(response), signal);
+    },
+    ranges: async (signal) => {
+      const ranges = new HttpRanges(path, asked);
+      return (await ranges.begin(signal)) ? ranges : undefined;
+    },
+    sibling,
+  };
+}
+
+/** The URL of a file beside another one: same query, which may hold a token. */
+function beside(url: string, name: string): URL {
+  const found = new URL(url);
+  found.pathname = found.pathname.slice(0, found.pathname.lastIndexOf('/') + 1) + encodeURIComponent(name);
+  return found;
+}
+
+export function urlInput(url: URL, options: NetworkOptions): Input {
+  const get = options.fetch ?? fetch;
+  const send: Send = (headers, signal) => get(url, { headers, signal: signal ?? null });
+  return networkInput(url.href, send, (name) => urlInput(beside(url.href, name), options));
+}
+
+export function requestInput(request: Request, options: NetworkOptions): Input {
+  const get = options.fetch ?? fetch;
+  const withHeaders = (more: Record<string, string>) => {
+    const headers = new Headers(request.headers);
+    for (const [name, value] of Object.entries(more)) headers.set(name, value);
+    return headers;
+  };
+  const send: Send = (headers, signal) => get(new Request(request.clone(), { headers: withHeaders(headers), signal: signal ?? request.signal }));
+  return networkInput(request.url, send, (name) => requestInput(new Request(beside(request.url, name), request), options));
+}

@@ -1,0 +1,211 @@
+// The sources that browsers and Node have in common.
+import type { Input, Ranges, Stream } from './input.js';
+import { lastPart } from './input.js';
+import { makeError } from './errors.js';
+import { urlInput, responseInput, requestInput } from './network.js';
+
+/** The part of a FileSystemSyncAccessHandle that is used: it belongs to the caller, and stays open. */
+export interface SyncAccessHandle {
+  getSize(): number;
+  read(buffer: Uint8Array, options?: { at?: number }): number;
+}
+
+/** The part of a FileSystemFileHandle that is used. */
+export interface FileHandleLike {
+  readonly kind: 'file';
+  readonly name: string;
+  getFile(): Promise<File>;
+}
+
+/** The part of a FileHandle of Node's `fs/promises` that is used: it belongs to the caller, and stays open. */
+export interface NodeFileHandle {
+  readonly fd: number;
+  stat(): Promise<{ readonly size: number }>;
+}
+
+/** One file. */
+export type FileSource =
+  | string
+  | URL
+  | Request
+  | Response
+  | Blob
+  | FileHandleLike
+  | SyncAccessHandle
+  | NodeFileHandle
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
+  | ArrayBuffer
+  | ArrayBufferView;
+
+/** What can be opened: a file (or the first of a set, or its index), or all files of a set, in order. */
+export type Source = FileSource | readonly FileSource[];
+
+const READ_AT_ONCE = 4 << 20;
+
+/** Pieces of a stream of bytes, by one buffer that is used again and again where the engine can do that. */
+export function readable(stream: ReadableStream<Uint8Array>, size?: number): Stream {
+  let byob: ReadableStreamBYOBReader | undefined;
+  try {
+    byob = stream.getReader({ mode: 'byob' });
+  } catch {
+    // Not a stream of bytes, or an engine without such readers.
+  }
+  if (!byob) {
+    const reader = stream.getReader();
+    return {
+      size,
+      pull: async () => {
+        const { value } = await reader.read();
+        return value;
+      },
+      close: (reason) => reader.cancel(reason).catch(() => undefined),
+    };
+  }
+  const reader = byob;
+  let buffer = new ArrayBuffer(READ_AT_ONCE);
+  return {
+    size,
+    pull: async () => {
+      const { value, done } = await reader.read(new Uint8Array(buffer));
+      if (value) buffer = value.buffer as ArrayBuffer;
+      return done ? undefined : value;
+    },
+    close: (reason) => reader.cancel(reason).catch(() => undefined),
+  };
+}
+
+export function blobInput(blob: Blob, path = 'name' in blob ? String(blob.name) : ''): Input {
+  const ranges: Ranges = {
+    size: blob.size,
+    read: async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+    close: () => undefined,
+  };
+  return {
+    path,
+    name: lastPart(path),
+    isRereadable: true,
+    stream: () => Promise.resolve(readable(blob.stream(), blob.size)),
+    ranges: () => Promise.resolve(ranges),
+  };
+}
+
+function fileHandleInput(handle: FileHandleLike): Input {
+  const file = handle.getFile();
+  file.catch(() => undefined);
+  const blob = async () => blobInput(await file, handle.name);
+  return {
+    path: handle.name,
+    name: handle.name,
+    isRereadable: true,
+    stream: async () => (await blob()).stream(),
+    ranges: async () => (await blob()).ranges?.(),
+  };
+}
+
+function syncHandleInput(handle: SyncAccessHandle): Input {
+  const read = (room: Uint8Array, at: number) => handle.read(room, { at });
+  return {
+    path: '',
+    name: '',
+    isRereadable: true,
+    stream: () => Promise.resolve({ size: handle.getSize(), fill: read, close: () => undefined }),
+    ranges: () => Promise.resolve(syncRanges(handle.getSize(), read)),
+  };
+}
+
+/** Ranges of what is read at once. */
+export function syncRanges(
+  size: number,
+  read: (room: Uint8Array, at: number) => number,
+  close: () => void = () => undefined,
+): Ranges {
+  return {
+    size,
+    read: (offset, length) => {
+      const bytes = new Uint8Array(length);
+      let done = 0;
+      while (done < length) {
+        const got = read(bytes.subarray(done), offset + done);
+        if (got === 0) break;
+        done += got;
+      }
+      return Promise.resolve(bytes.subarray(0, done));
+    },
+    close,
+  };
+}
+
+function bytesInput(bytes: Uint8Array): Input {
+  const read = (room: Uint8Array, at: number) => {
+    const part = bytes.subarray(at, at + room.length);
+    room.set(part);
+    return part.length;
+  };
+  return {
+    path: '',
+    name: '',
+    isRereadable: true,
+    stream: () => Promise.resolve({ size: bytes.length, fill: read, close: () => undefined }),
+    ranges: () => Promise.resolve(syncRanges(bytes.length, read)),
+  };
+}
+
+/** A source of which there is one pass. `open` gives its bytes. */
+function onceInput(open: () => Stream, path = ''): Input {
+  let used = false;
+  return {
+    path,
+    name: lastPart(path),
+    isRereadable: false,
+    stream: () => {
+      if (used) throw makeError('cannot_read_again', 'a stream can be read once: give its URL, or a Blob');
+      used = true;
+      return Promise.resolve(open());
+    },
+  };
+}
+
+function iterableStream(iterable: AsyncIterable<Uint8Array>): Stream {
+  const iterator = iterable[Symbol.asyncIterator]();
+  return {
+    pull: async () => {
+      const { value, done } = await iterator.next();
+      if (done === true) return undefined;
+      if (!(value instanceof Uint8Array)) {
+        throw makeError('unsupported_source', `the stream gives ${typeof value}, not Uint8Array`);
+      }
+      return value;
+    },
+    // Not waited for: a generator ends when what it waits for has come, which may be never.
+    close: () => {
+      iterator.return?.(undefined)?.then(undefined, () => undefined);
+    },
+  };
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const has = <Name extends string>(value: object, name: Name): value is Record<Name, unknown> => name in value;
+const hasFunction = (value: object, name: string): boolean => has(value, name) && typeof value[name] === 'function';
+
+/** How a network source is asked for. */
+export interface NetworkOptions {
+  /** Instead of the global one: with headers of one's own, a cache, tries. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+}
+
+/** The input that a source is, wherever it is; undefined for what only some platform knows. */
+export function commonInput(source: unknown, options: NetworkOptions): Input | undefined {
+  if (source instanceof URL) return urlInput(source, options);
+  if (!isObject(source)) return undefined;
+  if (typeof Request !== 'undefined' && source instanceof Request) return requestInput(source, options);
+  if (typeof Response !== 'undefined' && source instanceof Response) return responseInput(source);
+  if (typeof Blob !== 'undefined' && source instanceof Blob) return blobInput(source);
+  if (source instanceof ArrayBuffer) return bytesInput(new Uint8Array(source));
+  if (ArrayBuffer.isView(source)) return bytesInput(new Uint8Array(source.buffer, source.byteOffset, source.byteLength));
+  if (hasFunction(source, 'getSize') && hasFunction(source, 'read')) return syncHandleInput(source as SyncAccessHandle);
+  if (hasFunction(source, 'getFile')) return fileHandleInput(source as FileHandleLike);
+  if (hasFunction(source, 'getReader')) return onceInput(() => readable(source as ReadableStream<Uint8Array>));
+  if (Symbol.asyncIterator in source) return onceInput(() => iterableStream(source as AsyncIterable<Uint8Array>));
+  return undefined;
+}

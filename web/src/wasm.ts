@@ -1,0 +1,122 @@
+// The module of the package: which of its three builds, compiled once, one instance for each model.
+//
+// A memory of WebAssembly never shrinks. A model with an instance of its own gives everything back
+// when it is closed, and has all 4 GiB for itself.
+import type { FunctionName } from './abi.js';
+import type { Callable } from './engine.js';
+import { Engine } from './engine.js';
+import { makeError } from './errors.js';
+
+/** The builds: gzip and zstd (what models on the web come in), every codec, and 64-bit memory. */
+export type Build = 'common' | 'all' | '64';
+
+/** Bytes of an instance's memory. */
+export const WASM32_MEMORY = 4 * 2 ** 30;
+export const WASM64_MEMORY = 16 * 2 ** 30;
+/** Bytes that one file can have in 32-bit memory. */
+export const WASM32_FILE = 2 ** 31 - 1;
+
+/** Where the module comes from instead of the package. It must have been built for these `bits`. */
+export interface WasmSource {
+  readonly wasmUrl?: string | URL | undefined;
+  readonly wasmBinary?: BufferSource | undefined;
+  readonly wasmModule?: WebAssembly.Module | undefined;
+}
+
+/** A module whose memory has 64-bit addresses, and nothing else. */
+const MEMORY64 = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 4, 1, 5, 1, 1);
+
+let memory64: boolean | undefined;
+/** Whether this engine has 64-bit memory that can grow as the standard says. */
+export function hasWasm64(): boolean {
+  memory64 ??= WebAssembly.validate(MEMORY64);
+  return memory64;
+}
+
+type Address = number | bigint;
+
+/** An instance of a module of this package, which needs nothing but to be told that it grew. */
+function engineOf(instance: WebAssembly.Instance): Engine {
+  const { exports } = instance;
+  const memory = exports['memory'];
+  if (!(memory instanceof WebAssembly.Memory)) throw makeError('no_module', 'this is not the module of ballast-loader');
+  const find = (name: string): Callable => {
+    const found = exports[name];
+    if (typeof found !== 'function') throw makeError('no_module', `the module has no ${name}: is it of another version?`);
+    return found as Callable;
+  };
+  find('_initialize')();
+  const malloc = find('malloc') as (size: Address) => Address;
+  const free = find('free') as (address: Address) => undefined;
+  const options = find('ballast_options_create')() ?? 0;
+  const wide = typeof options === 'bigint';
+  find('ballast_options_free')(options);
+  const size = wide ? BigInt : Number;
+  let heap = new Uint8Array(memory.buffer);
+  return new Engine({
+    bits: wide ? 64 : 32,
+    find: (name: FunctionName) => find(name),
+    malloc: wide ? (bytes) => Number(malloc(size(bytes))) : (bytes) => Number(malloc(bytes)) >>> 0,
+    free: (address) => free(size(address)),
+    heap: () => (heap.buffer === memory.buffer ? heap : (heap = new Uint8Array(memory.buffer))),
+    used: () => Number(find('ballast_module_used')()) >>> 0,
+  });
+}
+
+/** What a module asks for, whatever it calls it: to be told of growth, and to end where all is lost. */
+function importsOf(module: WebAssembly.Module): WebAssembly.Imports {
+  const imports: Record<string, Record<string, () => void>> = {};
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    if (kind === 'function') (imports[from] ??= {})[name] = () => undefined;
+  }
+  return imports;
+}
+
+export async function instantiate(module: WebAssembly.Module): Promise<Engine> {
+  return engineOf(await WebAssembly.instantiate(module, importsOf(module)));
+}
+
+/** A module by way of the network, compiled while it comes where the server calls it what it is. */
+export async function compileUrl(url: string | URL): Promise<WebAssembly.Module> {
+  const response = await fetch(url, { credentials: 'same-origin' });
+  if (!response.ok) {
+    throw makeError('no_module', `${url}: the WebAssembly module is not there (HTTP ${response.status}); set wasmUrl`, {
+      status: response.status,
+      file: String(url),
+    });
+  }
+  if (response.headers.get('content-type')?.startsWith('application/wasm')) return WebAssembly.compileStreaming(response);
+  return WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** Modules that are compiled or being compiled, each once. */
+export class Modules {
+  readonly #fetch: (build: Build) => Promise<WebAssembly.Module>;
+  readonly #compiled = new Map<Build | string, Promise<WebAssembly.Module>>();
+
+  constructor(fetchModule: (build: Build) => Promise<WebAssembly.Module>) {
+    this.#fetch = fetchModule;
+  }
+
+  /** The module of a build, or that which the caller brings. */
+  get(build: Build, given: WasmSource): Promise<WebAssembly.Module> {
+    if (given.wasmModule) return Promise.resolve(given.wasmModule);
+    if (given.wasmBinary) return WebAssembly.compile(given.wasmBinary);
+    if (given.wasmUrl !== undefined) {
+      const url = given.wasmUrl;
+      return this.#once(String(url), () => compileUrl(url));
+    }
+    return this.#once(build, () => this.#fetch(build));
+  }
+
+  #once(key: string, compile: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {
+    let found = this.#compiled.get(key);
+    if (!found) {
+      found = compile();
+      this.#compiled.set(key, found);
+      // A failure, offline say, is no reason to fail for ever.
+      found.catch(() => this.#compiled.delete(key));
+    }
+    return found;
+  }
+}

@@ -1,0 +1,10 @@
+// The sources of browsers: a string is a URL, as it is for fetch().
+import type { Input } from './input.js';
+import type { NetworkOptions } from './sources.js';
+import { commonInput } from './sources.js';
+import { urlInput } from './network.js';
+
+export function webInput(source: unknown, options: NetworkOptions): Input | undefined {
+  if (typeof source === 'string') return urlInput(new URL(source, globalThis.location?.href), options);
+  return commonInput(source, options);
+}
