@@ -32,7 +32,7 @@ package_install() {
     --bundle --platform=node --format=esm --target=node20 --outfile="$folder/node_test.mjs"
 }
 
-# In every Node that there is, the machine's and the one for wasm64; and once as a package.
+# In every Node that there is, the machine's and the one for wasm64; and once as a package and in browsers.
 test_package() {
   local node status=0 log=$root/build/package.log
   : >"$log"
@@ -46,8 +46,9 @@ test_package() {
       "$node" --test --test-reporter=spec "$root/tests/web/server_test.mjs" "$root/build/package/node_test.mjs" 2>&1 |
       tee -a "$log" || status=1
   done
-  say 'package: testing what is in it'
-  BALLAST_INSTALLED=$root/build/package BALLAST_SOURCE=$root \
-    node --test --test-reporter=spec "$root/tests/web/package/package_test.mjs" 2>&1 | tee -a "$log" || status=1
+  say 'package: testing what is in it, and the browsers that there are'
+  BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
+    node --test --test-reporter=spec "$root"/tests/web/package/{package,browser}_test.mjs 2>&1 |
+    tee -a "$log" || status=1
   return "$status"
 }
