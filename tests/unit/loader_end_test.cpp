@@ -157,6 +157,19 @@ TEST_CASE("what one vector cannot hold is refused before it is allocated, and sa
   CHECK(allocations.bytes() < 100'000);
 }
 
+TEST_CASE("a directory needs no room for what follows it") {
+  const Sample sample = gguf();
+  const std::uint64_t most = sample.size() - 1;
+  CHECK(error_of([&] { Loader({.total = sample.size(), .max_bytes = most}); }).code() ==
+        Errc::too_large);
+  Loader loader({.total = sample.size(), .max_bytes = most, .directory_only = true});
+  loader.push(sample.bytes());
+  REQUIRE(loader.has_directory());
+  const Model model = Model::from_data(loader.finish());
+  CHECK(model.tensors().size() == 1);
+  CHECK_FALSE(model.is_complete());
+}
+
 TEST_CASE("a directory may claim more than one vector holds: nobody announced it") {
   const std::uint64_t most = std::vector<std::byte>().max_size();
   const std::uint64_t dim = most / 4 / 32 * 32 + 32;
