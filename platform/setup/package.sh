@@ -28,9 +28,18 @@ package_install() {
   (cd "$root/web" && quietly 'npm pack' npm pack --pack-destination "$folder") || return 1
   (cd "$folder" && quietly 'npm install' npm install --offline --no-audit --no-fund ./ballast-loader-*.tgz) || return 1
   # The tests say `using`, which the oldest Node does not know.
-  quietly 'esbuild' "$root/web/node_modules/.bin/esbuild" "$root/tests/web/package/node_test.mjs" \
-    --bundle --platform=node --format=esm --target=node20 --outfile="$folder/node_test.mjs"
+  (cd "$root" && quietly 'esbuild' web/node_modules/.bin/esbuild tests/package/node_test.mjs \
+    --bundle --platform=node --format=esm --target=node20 --outfile="$folder/node_test.mjs")
 }
+
+# package_run NODE TEST...: in a checkout's top folder.
+package_run() (
+  cd "$root" || return 1
+  node=$1
+  shift
+  BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
+    "$node" --test --test-reporter=spec "$@" 2>&1 | tee -a "$root/build/package.log"
+)
 
 # In every Node that there is, the machine's and the one for wasm64; and once as a package and in browsers.
 test_package() {
@@ -42,13 +51,10 @@ test_package() {
     [[ -n $node ]] || continue
     say "package: testing with Node $("$node" --version)"
     echo "Node $("$node" --version)" >>"$log"
-    BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
-      "$node" --test --test-reporter=spec "$root/tests/web/server_test.mjs" "$root/build/package/node_test.mjs" 2>&1 |
-      tee -a "$log" || status=1
+    package_run "$node" tests/package/server_test.mjs build/package/node_test.mjs || status=1
   done
   say 'package: testing what is in it, and the browsers that there are'
-  BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
-    node --test --test-reporter=spec "$root"/tests/web/package/{package,browser}_test.mjs 2>&1 |
-    tee -a "$log" || status=1
+  package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs ||
+    status=1
   return "$status"
 }

@@ -38,6 +38,7 @@ LISTS = [
     ("tests/compile_fail", "*.cpp", "tests/CMakeLists.txt"),
     ("tests/c", "*.c", "tests/CMakeLists.txt"),
     ("tests/web", "*_test.mjs", "tests/web/CMakeLists.txt"),
+    ("tests/package", "*_test.mjs", "platform/setup/package.sh"),
     ("web/module", "*.cpp", "web/module/CMakeLists.txt"),
 ]
 
@@ -51,7 +52,8 @@ def check(root):
     for folder, pattern, listing in LISTS:
         text = "\n".join(line.split("#")[0] for line in (root / listing).read_text(encoding="utf-8").splitlines())
         for path in sorted((root / folder).rglob(pattern)):
-            name = path.relative_to((root / listing).parent).as_posix()
+            parent = (root / listing).parent
+            name = path.relative_to(parent if path.is_relative_to(parent) else root).as_posix()
             private = folder == "src/ballast" and path.name in PRIVATE_HEADERS
             if private and named(name, text):
                 found.append(f"{path.relative_to(root)} is private, but {listing} names it")

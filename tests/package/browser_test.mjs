@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import zlib from 'node:zlib';
-import { ENGINES, launch, missing } from '../browsers.mjs';
-import { serve } from '../server.mjs';
+import { ENGINES, launch, missing } from './browsers.mjs';
+import { serve } from './server.mjs';
 import { BALLAST_SAMPLES, inspected, packageFolder, read, sample } from './support.mjs';
 
 const GGUF = 'tiny.gguf';

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import zlib from 'node:zlib';
-import { serve } from '../server.mjs';
+import { serve } from './server.mjs';
 import {
   BALLAST_SAMPLES, assertBytes, assertSame, corpus, inspected, packageFolder, read, refusal, sample, temporaryFolder,
 } from './support.mjs';
