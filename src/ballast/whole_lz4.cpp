@@ -6,7 +6,6 @@
 #include <cstring>
 #include <limits>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -261,9 +260,7 @@ class BlockWalk {
 class BlockDecoder {
  public:
   BlockDecoder(WholeJob& job, const Frame& frame)
-      : job_(job),
-        frame_(frame),
-        buffer_(std::make_unique_for_overwrite<std::byte[]>(frame.max_block)) {}
+      : job_(job), frame_(frame), buffer_(frame.max_block) {}
 
   /// Fills `room` exactly.
   void decode(const Block& block, std::span<std::byte> room) {
@@ -271,7 +268,7 @@ class BlockDecoder {
       expect(block.size == room.size());
       read(block, room);
     } else {
-      const std::span<std::byte> data = std::span(buffer_.get(), block.size);
+      const std::span<std::byte> data = std::span(buffer_).first(block.size);
       read(block, data);
       const int size = LZ4_decompress_safe(
           reinterpret_cast<const char*>(data.data()), reinterpret_cast<char*>(room.data()),
@@ -292,7 +289,7 @@ class BlockDecoder {
 
   WholeJob& job_;
   Frame frame_;
-  std::unique_ptr<std::byte[]> buffer_;  // of a whole block: not filled twice
+  std::vector<std::byte> buffer_;
 };
 
 void decode_frame(WholeJob& job, const Frame& frame) {
