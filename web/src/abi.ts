@@ -3,7 +3,6 @@
 
 /** Parameters and result of each function: p is a pointer or a size_t, u a uint64_t, i an int. */
 export const SIGNATURES = {
-  ballast_version: 'ppp>p',
   ballast_error_free: 'p',
   ballast_options_create: '>p',
   ballast_options_free: 'p',
@@ -18,7 +17,6 @@ export const SIGNATURES = {
   ballast_loader_finish: 'ppp>i',
   ballast_loader_progress: 'pp',
   ballast_loader_has_directory: 'p>i',
-  ballast_can_decode: 'p>i',
   ballast_model_from_data: 'pppppp>i',
   ballast_model_close: 'p',
   ballast_model_summary: 'pp',

@@ -6,7 +6,7 @@ import { makeError } from './errors.js';
 import type { Input, Ranges } from './input.js';
 import { abortable } from './input.js';
 import type { OpenOptions, Platform, WorkOptions } from './load.js';
-import { Reporter, feed, inputOf, load, modelOf, othersOf, withSibling } from './load.js';
+import { Reporter, feed, inputOf, load, loaderSettings, modelOf, othersOf, withSibling } from './load.js';
 import { Loader } from './loader.js';
 import { Directory, Model, Tensor, TensorInfo } from './model.js';
 import type { Build } from './wasm.js';
@@ -28,13 +28,9 @@ interface Part {
   readonly size: number | undefined;
 }
 
-/** What the source has, and that only the directory is wanted. */
+/** Only the directory is wanted, which may be that of a model for which there is no room. */
 const settingsOf = (options: OpenOptions, path: string, total: number | undefined) => ({
-  path: path === '' ? options.name : path,
-  total,
-  maxRatio: options.maxRatio,
-  maxWindow: options.maxWindow,
-  lenient: options.lenient,
+  ...loaderSettings({ ...options, maxBytes: undefined }, path, total),
   directoryOnly: true,
 });
 

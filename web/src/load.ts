@@ -1,6 +1,5 @@
 // From a source to data in the memory of an engine.
-import type { Settings } from './engine.js';
-import type { Engine } from './engine.js';
+import type { Engine, Settings } from './engine.js';
 import { BallastError, makeError } from './errors.js';
 import type { Input, Stream } from './input.js';
 import { abortable } from './input.js';
@@ -234,7 +233,8 @@ export async function feed(
   return loaded;
 }
 
-const loaderSettings = (options: OpenOptions, path: string, total: number | undefined): Settings => ({
+/** What a loader is told of a source. */
+export const loaderSettings = (options: OpenOptions, path: string, total: number | undefined): Settings => ({
   path: path === '' ? options.name : path,
   total,
   maxBytes: options.maxBytes,
