@@ -180,6 +180,8 @@ typedef enum ballast_option {
   /** The most bytes that a compressed stream may ask for beside the model, else window_too_large:
    * 128 MiB by default. */
   BALLAST_OPTION_MAX_WINDOW = 10,
+  /** 1: a loader takes the index.json of a set, too; see ballast_data_siblings. By default 0. */
+  BALLAST_OPTION_ACCEPT_INDEX = 11,
   /* Limits of the parsers; directory.hpp has the defaults and their reasons. */
   BALLAST_OPTION_MAX_TENSORS = 16,
   BALLAST_OPTION_MAX_ENTRIES = 17,
@@ -245,6 +247,17 @@ BALLAST_API int ballast_data_from_memory(const void *bytes, size_t size,
                                          ballast_data **data, ballast_error **error);
 
 BALLAST_API void ballast_data_close(ballast_data *data);
+
+/** The other files of the set that `data` is the first of: the shards that an index.json names, or
+ * the second and further shards of a split GGUF whose own name is `name` (NULL: as its path says).
+ * Each name ends with a NUL, and an empty one ends the list; a file that is a model by itself has
+ * an empty list. They lie beside it, in this order ballast_model_from_data wants them behind it,
+ * and each may have the suffix of a compressed file besides. Fails for a broken index, and
+ * (shard_name_mismatch) where `name` leads to no other names. */
+BALLAST_API int ballast_data_siblings(const ballast_data *data, const char *name,
+                                      const ballast_options *options, char **siblings,
+                                      ballast_error **error);
+BALLAST_API void ballast_siblings_free(char *siblings);
 
 /** What is known of a file's bytes. */
 typedef struct ballast_file {
@@ -352,8 +365,9 @@ BALLAST_API int ballast_model_open_shards(const char *const *paths, size_t count
                                           const ballast_options *options, ballast_model **model,
                                           ballast_error **error);
 
-/** A model of files that are there already, in order: one, or the shards of a set. `names` are what
- * the files are called in errors and in ballast_file; NULL, or a NULL in it: as their path says.
+/** A model of files that are there already, in order: one, or the shards of a set, or the
+ * index.json of a set and then its shards. `names` are what the files are called in errors and in
+ * ballast_file; NULL, or a NULL in it: as their path says.
  * The model takes the data, whether the call succeeds or not: every data[i] is NULL afterwards. */
 BALLAST_API int ballast_model_from_data(ballast_data **data, const char *const *names, size_t count,
                                         const ballast_options *options, ballast_model **model,

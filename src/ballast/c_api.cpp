@@ -48,6 +48,7 @@ void show(const ModelData& data, std::string_view name, std::uint64_t data_offse
 using ballast::Errc;
 using ballast::Error;
 using ballast::Loader;
+using ballast::Model;
 using ballast::ModelData;
 using ballast::Problem;
 using ballast::c::file_name;
@@ -129,6 +130,8 @@ bool set_option(ballast_options& options, int option, std::uint64_t value) noexc
       return set_flag(options.open.parse.lenient, value);
     case BALLAST_OPTION_REQUIRE_MODEL:
       return set_flag(options.require_model, value);
+    case BALLAST_OPTION_ACCEPT_INDEX:
+      return set_flag(options.accept_index, value);
     case BALLAST_OPTION_DECOMPRESS:
       return set_flag(options.open.decompress, value);
     case BALLAST_OPTION_DIRECTORY_ONLY:
@@ -220,6 +223,24 @@ int ballast_can_decode(const char* compression) {
 
 void ballast_data_close(ballast_data* data) { delete of(data); }
 
+int ballast_data_siblings(const ballast_data* data, const char* name,
+                          const ballast_options* options, char** siblings, ballast_error** error) {
+  return guarded(error, [&] {
+    require(data, siblings);
+    const std::string_view file = name != nullptr ? name : file_name(of(data)->path());
+    std::string list;
+    for (const std::string& sibling :
+         Model::siblings(*of(data), file, or_defaults(options).open.parse)) {
+      list.append(sibling).push_back('\0');
+    }
+    *siblings = static_cast<char*>(::operator new(list.size() + 1));
+    list.copy(*siblings, list.size());
+    (*siblings)[list.size()] = '\0';
+  });
+}
+
+void ballast_siblings_free(char* siblings) { ::operator delete(siblings); }
+
 void ballast_data_file(const ballast_data* data, ballast_file* file) {
   if (data == nullptr) {
     *file = {};
@@ -259,6 +280,7 @@ int ballast_loader_create(const ballast_options* options, ballast_loader** loade
         std::make_unique<Loader>(ballast::LoaderOptions{.total = given.total,
                                                         .max_bytes = given.open.max_bytes,
                                                         .require_model = given.require_model,
+                                                        .accept_index = given.accept_index,
                                                         .path = given.path,
                                                         .decompress = given.open.decompress,
                                                         .directory_only = given.open.directory_only,

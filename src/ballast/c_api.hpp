@@ -24,6 +24,7 @@ struct ballast_options {
   std::optional<std::uint64_t> total;
   std::filesystem::path path;
   bool require_model = true;
+  bool accept_index = false;
 };
 
 namespace ballast::c {

@@ -18,10 +18,15 @@ namespace {
 // a call from JavaScript is nothing beside that.
 constexpr std::size_t kInput = std::size_t{256} << 10;
 
+NonModel non_model(const LoaderOptions& options) noexcept {
+  if (!options.require_model) return NonModel::collect;
+  return options.accept_index ? NonModel::collect_indexes : NonModel::refuse;
+}
+
 PlacerOptions placing(const LoaderOptions& options) {
   return {.total = options.total,
           .max_bytes = options.max_bytes,
-          .non_model = options.require_model ? NonModel::refuse : NonModel::collect,
+          .non_model = non_model(options),
           .require_end = options.require_model,
           .decompress = options.decompress,
           .directory_only = options.directory_only,

@@ -46,6 +46,8 @@ struct LoaderOptions {
   /// Whether bytes that are no model are refused. Where they are not, they are collected, in pieces
   /// if their number is not known.
   bool require_model = true;
+  /// Whether the index of a set (a JSON text) is collected all the same; see Model::siblings.
+  bool accept_index = false;
   /// What errors call the input: a path, a URL; empty where it has no name.
   std::filesystem::path path{};
   /// Whether compressed input is decoded, or loaded as it is.

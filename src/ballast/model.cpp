@@ -11,6 +11,8 @@
 #include <ballast/text.hpp>
 #include <ballast/warning_list.hpp>
 
+#include "ballast/model_data_storage.hpp"
+
 namespace ballast {
 
 struct Model::State {
@@ -32,19 +34,31 @@ namespace {
 using Shard = Model::Shard;
 namespace fs = std::filesystem;
 
-Directory parse_shard(const Shard& shard, const ParseOptions& options) {
+// The path of a file in errors: as it was opened, or at least its name.
+std::string shown_path(const ModelData& data, std::string_view file) {
+  return data.path().empty() ? std::string(file) : data.path().string();
+}
+std::string shown_path(const Shard& shard) { return shown_path(shard.data, shard.file); }
+
+Directory parse_file(const ModelData& data, std::string_view file, const ParseOptions& options) {
   try {
-    Input input{shard.data.bytes(), shard.data.file_size()};
-    if (!shard.data.is_complete()) input.total.reset();
+    Input input{data.bytes(), data.file_size()};
+    if (!data.is_complete()) input.total.reset();
     return std::move(*parse(input, options).directory);
   } catch (const Error& error) {
-    throw error.with_path(shard.data.path().empty() ? shard.file : shard.data.path().string());
+    throw error.with_path(shown_path(data, file));
   }
 }
+Directory parse_shard(const Shard& shard, const ParseOptions& options) {
+  return parse_file(shard.data, shard.file, options);
+}
 
-// The path of a shard in errors: as it was opened, or at least its name.
-std::string shown_path(const Shard& shard) {
-  return shard.data.path().empty() ? shard.file : shard.data.path().string();
+ShardIndex parse_index(const ModelData& data, std::string_view file, const ParseOptions& options) {
+  try {
+    return parse_index(data.bytes(), options.limits);
+  } catch (const Error& error) {
+    throw error.with_path(shown_path(data, file));
+  }
 }
 
 Shard open_shard(const fs::path& path, const OpenOptions& options) {
@@ -77,7 +91,7 @@ Shard open_compressed_or_not(const fs::path& path, std::string_view suffix,
 
 // A file beside the one that was opened, whose name has that suffix behind its own; one that is not
 // there is a missing shard rather than just a missing file.
-Shard open_sibling(const fs::path& opened, const std::string& name, std::string_view suffix,
+Shard open_sibling(const fs::path& opened, std::string_view name, std::string_view suffix,
                    const OpenOptions& options) {
   try {
     return open_compressed_or_not(opened.parent_path() / name, suffix, options);
@@ -94,6 +108,22 @@ std::string_view suffix_of(std::string_view file) noexcept {
     if (file.ends_with(suffix)) return suffix;
   }
   return {};
+}
+
+// Whether a file that may be compressed is the one of that name.
+bool is_called(std::string_view file, std::string_view name) noexcept {
+  return file.starts_with(name) && file.size() == name.size() + suffix_of(file).size();
+}
+
+// The names of the others of a split GGUF, by that of its first file.
+std::vector<std::string> other_names(const Split& split, const ModelData& first,
+                                     std::string_view file) {
+  if (split.count <= 1 || split.number != 0) return {};
+  const std::string_view own = file.substr(0, file.size() - suffix_of(file).size());
+  std::vector<std::string> names = split_names(own, split.count);
+  if (!names.empty()) return names;
+  throw Error({.code = Errc::shard_name_mismatch, .expected = split.count},
+              shown_path(first, file));
 }
 
 // A range inside a bigger file is that of the file which was named; its siblings are whole files.
@@ -249,48 +279,56 @@ struct ModelBuilder {
     return std::move(builder).finish();
   }
 
-  static Model from_index(const fs::path& path, ModelData data, const OpenOptions& options) {
-    ShardIndex index;
-    try {
-      index = parse_index(data.bytes(), options.parse.limits);
-    } catch (const Error& error) {
-      throw error.with_path(path.string());
-    }
+  // An index and its shards, each of which `take` gives when its turn has come.
+  template <class Take>
+  static Model from_index(Shard first, const ParseOptions& parsing, Take take) {
+    ShardIndex index = parse_index(first.data, first.file, parsing);
     ModelBuilder builder;
     builder.state.sharded = true;
-    for (const std::string& file : index.files) {
-      Shard shard = open_sibling(path, file, suffix_of(path.native()), for_siblings(options));
-      Directory directory = parse_shard(shard, options.parse);
+    for (const std::string_view file : index.files) {
+      Shard shard = take(file);
+      Directory directory = parse_shard(shard, parsing);
       if (directory.format != Format::safetensors)
         throw Error({.code = Errc::mixed_formats}, shown_path(shard));
       builder.append(std::move(shard), std::move(directory), &index, file);
     }
     builder.index_tensors();
-    builder.check_index(index, path.string());
+    builder.check_index(index, shown_path(first));
     builder.state.format = Format::safetensors;
     builder.state.metadata = std::move(index.metadata);
     builder.state.arenas.push_back(std::move(index.arena));
-    builder.state.index_data = std::move(data);
+    builder.state.index_data = std::move(first.data);
     return std::move(builder).finish();
+  }
+
+  // An index whose shards are there already. Those that have a name are found by it.
+  static Model from_index(std::vector<Shard> shards, const ParseOptions& parsing) {
+    Shard first = std::move(shards[0]);
+    const std::string path = shown_path(first);
+    std::size_t position = 0;
+    return from_index(std::move(first), parsing, [&](std::string_view file) {
+      ++position;
+      for (Shard& shard : std::span(shards).subspan(1)) {
+        if (is_called(shard.file, file)) return std::move(shard);
+      }
+      if (position < shards.size() && shards[position].file.empty())
+        return std::move(shards[position]);
+      throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = file}, path);
+    });
   }
 
   // The first shard of a split GGUF, whose siblings are found by its name.
   static Model from_first(const fs::path& path, Shard first, Directory directory,
                           const OpenOptions& options) {
-    const Split split = split_of(directory.metadata);
     const std::string suffix(suffix_of(first.file));
-    const std::string_view own =
-        std::string_view(first.file).substr(0, first.file.size() - suffix.size());
-    const std::vector<std::string> names = split_names(own, split.count);
-    if (names.empty()) {
-      throw Error({.code = Errc::shard_name_mismatch, .expected = split.count}, path.string());
-    }
+    const std::vector<std::string> names =
+        other_names(split_of(directory.metadata), first.data, first.file);
     std::vector<Shard> shards;
     std::vector<Directory> directories;
     shards.push_back(std::move(first));
     directories.push_back(std::move(directory));
-    for (std::size_t i = 1; i < names.size(); ++i) {
-      shards.push_back(open_sibling(path, names[i], suffix, for_siblings(options)));
+    for (const std::string& name : names) {
+      shards.push_back(open_sibling(path, name, suffix, for_siblings(options)));
       directories.push_back(parse_shard(shards.back(), options.parse));
     }
     return from_set(std::move(shards), std::move(directories));
@@ -299,20 +337,13 @@ struct ModelBuilder {
 
 Model Model::open(const fs::path& path, const OpenOptions& options) {
   Shard shard = open_shard(path, options);
-  if (is_json(shard.data.bytes()))
-    return ModelBuilder::from_index(path, std::move(shard.data), options);
-  Directory directory = parse_shard(shard, options.parse);
-  if (directory.format == Format::gguf) {
-    const Split split = split_of(directory.metadata);
-    if (split.count > 1 && split.number == 0) {
-      return ModelBuilder::from_first(path, std::move(shard), std::move(directory), options);
-    }
+  if (is_json(shard.data.bytes())) {
+    return ModelBuilder::from_index(std::move(shard), options.parse, [&](std::string_view file) {
+      return open_sibling(path, file, suffix_of(path.native()), for_siblings(options));
+    });
   }
-  std::vector<Shard> shards;
-  std::vector<Directory> directories;
-  shards.push_back(std::move(shard));
-  directories.push_back(std::move(directory));
-  return ModelBuilder::from_set(std::move(shards), std::move(directories));
+  Directory directory = parse_shard(shard, options.parse);
+  return ModelBuilder::from_first(path, std::move(shard), std::move(directory), options);
 }
 
 Model Model::open_shards(std::span<const fs::path> paths, const OpenOptions& options) {
@@ -331,10 +362,22 @@ Model Model::from_data(ModelData data, const ParseOptions& parsing) {
 
 Model Model::from_shards(std::vector<Shard> shards, const ParseOptions& parsing) {
   if (shards.empty()) throw Error(Problem{.code = Errc::empty_file});
+  if (is_json(shards[0].data.bytes())) return ModelBuilder::from_index(std::move(shards), parsing);
   std::vector<Directory> directories;
   directories.reserve(shards.size());
   for (const Shard& shard : shards) directories.push_back(parse_shard(shard, parsing));
   return ModelBuilder::from_set(std::move(shards), std::move(directories));
+}
+
+std::vector<std::string> Model::siblings(const ModelData& first, std::string_view file,
+                                         const ParseOptions& parsing) {
+  if (is_json(first.bytes())) {
+    const ShardIndex index = parse_index(first, file, parsing);
+    return {index.files.begin(), index.files.end()};
+  }
+  const std::optional<Split> known = DataAccess::split(first);
+  const Split split = known ? *known : split_of(parse_file(first, file, parsing).metadata);
+  return other_names(split, first, file);
 }
 
 Format Model::format() const noexcept { return state_->format; }

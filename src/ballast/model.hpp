@@ -74,9 +74,17 @@ class BALLAST_API Model {
                                          const OpenOptions& options = {});
   /// A model of one file from bytes that are there already. Throws Error.
   [[nodiscard]] static Model from_data(ModelData data, const ParseOptions& parsing = {});
-  /// A set whose files are there already, in order. Throws Error.
+  /// A set whose files are there already, in order; an index comes before the shards that it names.
+  /// Throws Error.
   [[nodiscard]] static Model from_shards(std::vector<Shard> shards,
                                          const ParseOptions& parsing = {});
+  /// The names of the other files of the set that `first` is the first of, as from_shards wants
+  /// them behind it: the shards that an index names, or those of a split GGUF whose own name is
+  /// `file`. Empty where it is a model by itself. They lie beside it, perhaps with the suffix of a
+  /// compressed file. Throws Error: shard_name_mismatch where `file` leads to no other names.
+  [[nodiscard]] static std::vector<std::string> siblings(const ModelData& first,
+                                                         std::string_view file,
+                                                         const ParseOptions& parsing = {});
 
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;

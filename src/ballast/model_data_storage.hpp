@@ -16,6 +16,7 @@
 
 #include <ballast/error.hpp>
 #include <ballast/model_data.hpp>
+#include <ballast/shards.hpp>
 
 #include "platform/file.hpp"
 #include "platform/mapped_file.hpp"
@@ -44,6 +45,7 @@ struct ModelData::Storage {
   Compression compression = Compression::none;
   std::uint64_t compressed_size = 0;  // of what was decoded, in the file
   bool is_complete = true;            // else the directory is all that was wanted
+  std::optional<Split> split{};       // what it says of its set, where somebody has looked
 
   [[nodiscard]] const platform::Mapping* mapping() const noexcept {
     return std::get_if<platform::Mapping>(&bytes);
@@ -75,6 +77,9 @@ struct DataAccess {
     return ModelData(std::make_unique<Storage>(std::move(storage)));
   }
   static Storage& storage(ModelData& data) noexcept { return *data.storage_; }
+  static std::optional<Split> split(const ModelData& data) noexcept {
+    return data.storage_ ? data.storage_->split : std::nullopt;
+  }
 };
 
 /// How many bytes a load may put on the heap: what the caller allows, or what the process can have,

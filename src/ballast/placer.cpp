@@ -153,6 +153,7 @@ void Placer::look(std::optional<std::uint64_t> total) {
     if (total) look_at_ = std::min(look_at_, *total);
     return;
   }
+  split_ = split_of(parsed.directory->metadata);
   if (options_.directory_only) {
     phase_ = Phase::directory;
     return;
@@ -241,7 +242,7 @@ ModelData Placer::finish(const std::filesystem::path& path) {
   if (phase_ == Phase::directory) {
     prefix_.bytes.resize(prefix_.filled);
     return DataAccess::make(
-        {.bytes = std::move(prefix_.bytes), .path = path, .is_complete = false});
+        {.bytes = std::move(prefix_.bytes), .path = path, .is_complete = false, .split = split_});
   }
   if (phase_ == Phase::prefix)
     throw Error({.code = Errc::unknown_format});  // not reached: all has come
@@ -253,7 +254,8 @@ ModelData Placer::finish(const std::filesystem::path& path) {
   const std::uint64_t trailing = received_ - body_.filled;
   body_.bytes.resize(
       body_.filled);  // shorter only without the last padding: frees nothing, moves nothing
-  return DataAccess::make({.bytes = std::move(body_.bytes), .path = path, .trailing = trailing});
+  return DataAccess::make(
+      {.bytes = std::move(body_.bytes), .path = path, .trailing = trailing, .split = split_});
 }
 
 /// One vector of all segments, each freed as soon as it is copied.

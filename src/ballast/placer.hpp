@@ -139,6 +139,7 @@ class Placer {
   std::uint64_t look_at_;  // bytes in the prefix at which it is parsed again
   std::uint64_t body_size_ = 0;
   std::uint64_t data_offset_ = 0;
+  std::optional<Split> split_;
   Buffer body_;
   std::vector<Buffer> segments_;
   platform::PlacedBytes scratch_;

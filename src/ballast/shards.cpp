@@ -23,14 +23,6 @@ std::string five_digits(std::uint64_t number) {
   return std::string(kDigits - std::min(kDigits, digits.size()), '0') + digits;
 }
 
-std::string split_suffix(std::uint64_t number, std::uint64_t count) {
-  std::string suffix("-");
-  return suffix.append(five_digits(number))
-      .append("-of-")
-      .append(five_digits(count))
-      .append(".gguf");
-}
-
 // A name that stays in the folder it is looked up in, on every system.
 bool is_plain_file_name(std::string_view name) noexcept {
   const bool has_drive = name.size() >= 2 && name[1] == ':';
@@ -72,81 +64,114 @@ Value parse_index_value(JsonScanner& json) {
   return Value(text);
 }
 
-void parse_index_metadata(JsonScanner& json, ShardIndex& index, const Limits& limits) {
-  if (json.peek() != '{') return static_cast<void>(json.skip());  // writers leave null here
-  for (bool more = json.open_object(); more; more = json.next_member()) {
-    const std::uint64_t start = json.offset();
-    const std::string_view key = json.key();
-    const Value value = parse_index_value(json);
-    if (json.stopped()) return;
-    if (index.metadata.size() == limits.max_entries) {
-      return json.fail({.code = Errc::too_many_entries,
-                        .offset = start,
-                        .expected = limits.max_entries,
-                        .actual = index.metadata.size() + 1});
-    }
-    index.metadata.append({key, value, start});
+// The parser of an index: one loop for its three kinds of objects.
+class IndexParser {
+ public:
+  IndexParser(std::string_view text, ShardIndex& index, const Limits& limits)
+      : json_(text, 0, *index.arena), index_(index), limits_(limits) {
+    const std::size_t bad = find_invalid_utf8(text);
+    if (bad != std::string_view::npos) json_.fail({.code = Errc::bad_utf8, .offset = bad});
   }
-}
 
-void parse_weight_map(JsonScanner& json, ShardIndex& index, const Limits& limits) {
-  for (bool more = json.open_object(); more; more = json.next_member()) {
-    const std::uint64_t start = json.offset();
-    const std::string_view tensor = json.key();
-    const std::uint64_t file_start = json.offset();
-    if (json.stopped()) return;
-    if (json.peek() != '"') {
-      return json.fail({.code = Errc::bad_field,
-                        .kind = SubjectKind::tensor,
-                        .offset = file_start,
-                        .name = tensor,
-                        .word = "file name, which must be a string"});
-    }
-    const std::string_view file = json.string();
-    if (json.stopped()) return;
-    if (!is_plain_file_name(file)) {
-      return json.fail({.code = Errc::bad_shard_name,
-                        .kind = SubjectKind::file,
-                        .offset = file_start,
-                        .name = file});
-    }
-    if (index.weights.size() == limits.max_tensors) {
-      return json.fail({.code = Errc::too_many_tensors,
-                        .offset = start,
-                        .expected = limits.max_tensors,
-                        .actual = index.weights.size() + 1});
-    }
-    index.weights.push_back({tensor, file, start});
+  void run() {
+    parse_object(Object::document);
+    json_.finish();
+    if (!json_.stopped()) check_names();
+    if (json_.problem()) throw Error(*json_.problem());
+    if (!has_map_) throw Error(Problem{.code = Errc::json_document, .offset = 0});
   }
-}
 
-void check_names(JsonScanner& json, ShardIndex& index) {
-  if (json.stopped()) return;
-  const std::span<const ShardIndex::Entry> weights = index.weights;
-  if (const auto repeated = index.weight_index.build({weights, &ShardIndex::Entry::tensor})) {
-    return json.fail({.code = Errc::duplicate_tensor,
-                      .kind = SubjectKind::tensor,
-                      .offset = weights[*repeated].offset,
-                      .name = weights[*repeated].tensor});
-  }
-  if (const auto repeated = index.metadata.index()) {
-    const Entry& entry = index.metadata.entries()[*repeated];
-    json.fail({.code = Errc::duplicate_key,
-               .kind = SubjectKind::key,
-               .offset = entry.offset,
-               .name = entry.key});
-  }
-}
+ private:
+  enum class Object : std::uint8_t { document, metadata, weight_map };
 
-std::vector<std::string> sorted_files(std::span<const ShardIndex::Entry> weights) {
+  void parse_object(Object object) {
+    for (bool more = json_.open_object(); more; more = json_.next_member()) {
+      const std::uint64_t start = json_.offset();
+      const std::string_view key = json_.key();
+      if (json_.stopped()) return;
+      if (object == Object::document) {
+        parse_part(key, start);
+      } else if (object == Object::metadata) {
+        parse_entry(key, start);
+      } else {
+        parse_weight(key, start);
+      }
+    }
+  }
+
+  void parse_part(std::string_view key, std::uint64_t start) {
+    const bool is_map = key == "weight_map";
+    bool& is_known = is_map ? has_map_ : has_metadata_;
+    if (!is_map && key != "metadata") return static_cast<void>(json_.skip());
+    if (std::exchange(is_known, true))
+      return refuse(Errc::duplicate_key, SubjectKind::key, key, start);
+    // Writers leave null for metadata.
+    if (!is_map && json_.peek() != '{') return static_cast<void>(json_.skip());
+    parse_object(is_map ? Object::weight_map : Object::metadata);
+  }
+
+  void parse_entry(std::string_view key, std::uint64_t start) {
+    const Value value = parse_index_value(json_);
+    if (json_.stopped()) return;
+    if (count(Errc::too_many_entries, index_.metadata.size(), limits_.max_entries, start))
+      index_.metadata.append({key, value, start});
+  }
+
+  void parse_weight(std::string_view tensor, std::uint64_t start) {
+    const std::uint64_t file_start = json_.offset();
+    if (json_.peek() != '"') {
+      return refuse(Errc::bad_field, SubjectKind::tensor, tensor, file_start,
+                    "file name, which must be a string");
+    }
+    const std::string_view file = json_.string();
+    if (json_.stopped()) return;
+    if (!is_plain_file_name(file))
+      return refuse(Errc::bad_shard_name, SubjectKind::file, file, file_start);
+    if (count(Errc::too_many_tensors, index_.weights.size(), limits_.max_tensors, start))
+      index_.weights.push_back({tensor, file, start});
+  }
+
+  void check_names() {
+    const std::span<const ShardIndex::Entry> weights = index_.weights;
+    if (const auto repeated = index_.weight_index.build({weights, &ShardIndex::Entry::tensor})) {
+      const ShardIndex::Entry& entry = weights[*repeated];
+      refuse(Errc::duplicate_tensor, SubjectKind::tensor, entry.tensor, entry.offset);
+    } else if (const auto other = index_.metadata.index()) {
+      const Entry& entry = index_.metadata.entries()[*other];
+      refuse(Errc::duplicate_key, SubjectKind::key, entry.key, entry.offset);
+    }
+  }
+
+  // Whether there may be one more.
+  bool count(Errc code, std::uint64_t size, std::uint64_t limit, std::uint64_t start) {
+    if (size < limit) return true;
+    json_.fail({.code = code, .offset = start, .expected = limit, .actual = size + 1});
+    return false;
+  }
+
+  void refuse(Errc code, SubjectKind kind, std::string_view name, std::uint64_t offset,
+              std::string_view word = {}) {
+    json_.fail({.code = code, .kind = kind, .offset = offset, .name = name, .word = word});
+  }
+
+  JsonScanner json_;
+  ShardIndex& index_;
+  const Limits& limits_;
+  bool has_map_ = false;
+  bool has_metadata_ = false;
+};
+
+std::vector<std::string_view> sorted_files(std::span<const ShardIndex::Entry> weights) {
   std::vector<std::string_view> names;
   for (const ShardIndex::Entry& entry : weights) {
     if (names.empty() || names.back() != entry.file)
       names.push_back(entry.file);  // neighbours share a file
   }
-  std::sort(names.begin(), names.end());
+  // A heap, whose code is a tenth of std::sort's, and as fast for a few hundred names.
+  std::make_heap(names.begin(), names.end());
+  std::sort_heap(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  return {names.begin(), names.end()};
+  return names;
 }
 
 }  // namespace
@@ -158,12 +183,17 @@ Split split_of(const Metadata& metadata) {
 }
 
 std::vector<std::string> split_names(std::string_view first, std::uint64_t count) {
-  const std::string suffix = split_suffix(1, count);
+  constexpr std::string_view kFirst = "-00001-of-";
+  const std::string suffix = std::string(kFirst) + five_digits(count) + ".gguf";
   if (count > kMostShards || !first.ends_with(suffix)) return {};
-  const std::string_view prefix = first.substr(0, first.size() - suffix.size());
+  std::string name(first);
+  char* const ones = &name[name.size() - suffix.size() + kFirst.find('1')];
   std::vector<std::string> names;
-  for (std::uint64_t number = 1; number <= count; ++number) {
-    names.push_back(std::string(prefix) + split_suffix(number, count));
+  for (std::uint64_t number = 2; number <= count; ++number) {
+    char* digit = ones;
+    for (; *digit == '9'; --digit) *digit = '0';
+    ++*digit;
+    names.push_back(name);
   }
   return names;
 }
@@ -179,33 +209,7 @@ ShardIndex parse_index(std::span<const std::byte> bytes, const Limits& limits) {
   index.arena =
       std::make_unique<std::pmr::monotonic_buffer_resource>(std::pmr::new_delete_resource());
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  JsonScanner json(text, 0, *index.arena);
-  if (const std::size_t bad = find_invalid_utf8(text); bad != std::string_view::npos) {
-    json.fail({.code = Errc::bad_utf8, .offset = bad});
-  }
-  bool has_map = false;
-  bool has_metadata = false;
-  for (bool more = json.open_object(); more; more = json.next_member()) {
-    const std::uint64_t start = json.offset();
-    const std::string_view key = json.key();
-    const bool is_map = key == "weight_map";
-    const bool is_metadata = key == "metadata";
-    if ((is_map && std::exchange(has_map, true)) ||
-        (is_metadata && std::exchange(has_metadata, true))) {
-      json.fail(
-          {.code = Errc::duplicate_key, .kind = SubjectKind::key, .offset = start, .name = key});
-    } else if (is_map) {
-      parse_weight_map(json, index, limits);
-    } else if (is_metadata) {
-      parse_index_metadata(json, index, limits);
-    } else {
-      json.skip();
-    }
-  }
-  json.finish();
-  check_names(json, index);
-  if (json.problem()) throw Error(*json.problem());
-  if (!has_map) throw Error(Problem{.code = Errc::json_document, .offset = 0});
+  IndexParser(text, index, limits).run();
   index.files = sorted_files(index.weights);
   return index;
 }

@@ -31,8 +31,8 @@ struct Split {
 /// The split keys of a file; a file without them is the only one.
 [[nodiscard]] Split split_of(const Metadata& metadata);
 
-/// The names of all files of a set, given the name of its first; empty where that is not named as
-/// the first of `count`.
+/// The names of the second and further files of a set, given the name of its first; empty where
+/// that is not named as the first of `count`.
 [[nodiscard]] std::vector<std::string> split_names(std::string_view first, std::uint64_t count);
 
 /// The index of a sharded safetensors model.
@@ -46,7 +46,7 @@ struct ShardIndex {
   Metadata metadata;
   std::vector<Entry> weights;  ///< in the order of the index
   NameIndex weight_index;
-  std::vector<std::string> files;  ///< sorted, each once
+  std::vector<std::string_view> files;  ///< sorted, each once
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena;
 
   /// The entry of a tensor, or null.

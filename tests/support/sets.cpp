@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <ballast/loader.hpp>
 #include <ballast/model.hpp>
 #include <ballast/text.hpp>
 
@@ -13,11 +14,36 @@
 namespace ballast::test {
 namespace {
 
-Model open_row(const SetRow& row, const TempDir& folder) {
+Model open_by_path(const SetRow& row, const TempDir& folder) {
   if (row.open.size() == 1) return Model::open(folder / row.open.front());
   std::vector<std::filesystem::path> paths;
   for (const std::string& name : row.open) paths.push_back(folder / name);
   return Model::open_shards(paths);
+}
+
+// A file of the row, as somebody brings it who has no file system.
+Model::Shard load(const SetRow& row, const TempDir& folder, const std::string& name) {
+  const auto file = std::ranges::find(row.files, name, &Files::value_type::first);
+  if (file == row.files.end()) {
+    throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = name},
+                (folder / row.open.front()).string());
+  }
+  Loader loader({.total = file->second.size(), .accept_index = true, .path = folder / name});
+  loader.push(file->second);
+  return {.file = std::filesystem::path(name).filename().string(), .data = loader.finish()};
+}
+
+// The same from memory, where others are found by asking what they are called.
+Model open_from_memory(const SetRow& row, const TempDir& folder) {
+  std::vector<Model::Shard> shards;
+  for (const std::string& name : row.open) shards.push_back(load(row, folder, name));
+  if (shards.size() == 1) {
+    for (const std::string& name : Model::siblings(shards[0].data, shards[0].file)) {
+      const auto beside = std::filesystem::path(row.open.front()).replace_filename(name);
+      shards.push_back(load(row, folder, beside.generic_string()));
+    }
+  }
+  return Model::from_shards(std::move(shards));
 }
 
 void check_acceptance(const SetRow& row, const Model& model) {
@@ -65,13 +91,13 @@ GgufBuilder split_shard(unsigned number, unsigned count, int total,
   return builder;
 }
 
-std::set<Errc> check_row(const SetRow& row) {
-  INFO("row: " << row.fact);
-  const TempDir folder;
-  for (const auto& [file, bytes] : row.files) folder.write(file, bytes);
+namespace {
+
+template <class Open>
+std::set<Errc> check_with(Open open, const SetRow& row, const TempDir& folder) {
   std::set<Errc> seen;
   try {
-    const Model model = open_row(row, folder);
+    const Model model = open(row, folder);
     for (const Warning& warning : model.warnings()) seen.insert(warning.code);
     if (row.refusal == Errc::ok) {
       check_acceptance(row, model);
@@ -87,6 +113,19 @@ std::set<Errc> check_row(const SetRow& row) {
     }
   }
   return seen;
+}
+
+}  // namespace
+
+std::set<Errc> check_row(const SetRow& row) {
+  INFO("row: " << row.fact);
+  const TempDir folder;
+  for (const auto& [file, bytes] : row.files) folder.write(file, bytes);
+  {
+    INFO("from memory");
+    check_with(open_from_memory, row, folder);
+  }
+  return check_with(open_by_path, row, folder);
 }
 
 }  // namespace ballast::test

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
@@ -411,6 +412,70 @@ TEST_CASE("a set is made of data that are there, and takes them also where it fa
   CHECK(missing[0] == nullptr);
 }
 
+// The names in a list as C has it.
+std::vector<std::string> listed(const char* list) {
+  std::vector<std::string> names;
+  for (; *list != '\0'; list += names.back().size() + 1) names.emplace_back(list);
+  return names;
+}
+
+TEST_CASE("the first file of a set tells what the others are called") {
+  const Bytes shard = SafetensorsBuilder().tensor({.name = "w", .shape = {2}}).build().bytes();
+  const std::string index = IndexBuilder().tensor("w", "one.safetensors").build();
+  const auto siblings = [](const ballast_data* data, const char* name) {
+    char* list = nullptr;
+    REQUIRE(ballast_data_siblings(data, name, nullptr, &list, nullptr) == BALLAST_OK);
+    const std::vector<std::string> names = listed(list);
+    ballast_siblings_free(list);
+    return names;
+  };
+
+  ballast_options* options = ballast_options_create();
+  const auto load = [&](std::string_view text) {
+    ballast_loader* loader = nullptr;
+    ballast_data* data = nullptr;
+    REQUIRE(ballast_loader_create(options, &loader, nullptr) == BALLAST_OK);
+    int code = ballast_loader_push(loader, text.data(), text.size(), nullptr);
+    if (code == BALLAST_OK) code = ballast_loader_finish(loader, &data, nullptr);
+    ballast_loader_free(loader);
+    return std::pair(code, data);
+  };
+  CHECK(load(index).first == BALLAST_ERRC_json_document);
+  CHECK(ballast_options_set(options, BALLAST_OPTION_ACCEPT_INDEX, 2) == BALLAST_ERRC_misuse);
+  CHECK(ballast_options_set(options, BALLAST_OPTION_ACCEPT_INDEX, 1) == BALLAST_OK);
+  CHECK(load("<html>").first == BALLAST_ERRC_html_page);
+  ballast_data* set[] = {load(index).second, borrowed(shard)};
+  CHECK(siblings(set[0], nullptr) == std::vector<std::string>{"one.safetensors"});
+  CHECK(siblings(set[1], "one.safetensors").empty());
+  ballast_model* model = nullptr;
+  REQUIRE(ballast_model_from_data(set, nullptr, 2, nullptr, &model, nullptr) == BALLAST_OK);
+  ballast_tensor tensor;
+  REQUIRE(ballast_model_find(model, "w", 1, &tensor) == 1);
+  CHECK(tensor.nbytes == 8);
+  ballast_model_close(model);
+
+  const Sample first = GgufBuilder()
+                           .entry("split.no", std::uint16_t{0})
+                           .entry("split.count", std::uint16_t{11})
+                           .build();
+  ballast_data* data = borrowed(first.bytes());
+  const std::vector<std::string> names = siblings(data, "m-00001-of-00011.gguf.zst");
+  REQUIRE(names.size() == 10);
+  CHECK(names.front() == "m-00002-of-00011.gguf");
+  CHECK(names[8] == "m-00010-of-00011.gguf");
+  CHECK(names.back() == "m-00011-of-00011.gguf");
+  char* none = nullptr;
+  for (const char* name : {"m.gguf", "m-00001-of-00012.gguf", ""}) {
+    Failure failure;
+    CHECK(ballast_data_siblings(data, name, nullptr, &none, &failure) ==
+          BALLAST_ERRC_shard_name_mismatch);
+    CHECK(failure.error->expected == 11);
+  }
+  CHECK(none == nullptr);
+  ballast_data_close(data);
+  ballast_options_free(options);
+}
+
 TEST_CASE("a list of files is opened as one model") {
   const Sample one = SafetensorsBuilder().tensor({.name = "a", .shape = {3}}).build();
   const Sample two = SafetensorsBuilder().tensor({.name = "b", .shape = {4}}).build();
@@ -678,6 +743,8 @@ TEST_CASE("NULL where a handle or an output was expected is an error and no cras
   CHECK(ballast_model_open_shards(nullptr, 1, nullptr, &model, nullptr) == BALLAST_ERRC_misuse);
   CHECK(ballast_model_from_data(nullptr, nullptr, 1, nullptr, &model, nullptr) ==
         BALLAST_ERRC_misuse);
+  CHECK(ballast_data_siblings(nullptr, "x", nullptr, nullptr, nullptr) == BALLAST_ERRC_misuse);
+  ballast_siblings_free(nullptr);
   CHECK(ballast_loader_create(nullptr, nullptr, nullptr) == BALLAST_ERRC_misuse);
   CHECK(ballast_loader_prepare(nullptr, 1, &room, &size, nullptr) == BALLAST_ERRC_misuse);
   CHECK(ballast_loader_commit(nullptr, 1, nullptr) == BALLAST_ERRC_misuse);

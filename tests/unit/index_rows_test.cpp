@@ -277,6 +277,36 @@ TEST_CASE("shards of an index come in the order of their names") {
   CHECK(std::ranges::equal(model.bytes(model.at("y")), noise(16, 1)));
 }
 
+TEST_CASE("the shards of an index may be listed in any order, or without names in its own") {
+  const auto data_of = [](std::string_view name) {
+    for (const auto& [file, bytes] : with_index(good_index().build())) {
+      if (file == name) return ModelData::from_vector(bytes);
+    }
+    return ModelData();
+  };
+  const auto names = Model::siblings(data_of(kIndex), "anything");
+  CHECK(names == std::vector<std::string>{"1.safetensors", "2.safetensors"});
+
+  const auto model_of = [&](std::vector<std::string> called, std::vector<std::string_view> files) {
+    std::vector<Model::Shard> shards;
+    shards.push_back({.file = "index", .data = data_of(kIndex)});
+    for (std::size_t i = 0; i < files.size(); ++i)
+      shards.push_back({.file = called[i], .data = data_of(files[i])});
+    return Model::from_shards(std::move(shards));
+  };
+  const std::vector<std::string_view> ordered{"1.safetensors", "2.safetensors"};
+  const std::vector<std::string_view> reversed{"2.safetensors", "1.safetensors"};
+  const Model unnamed = model_of({"", ""}, ordered);
+  CHECK(unnamed.tensors().size() == 3);
+  const Model model = model_of({"2.safetensors.gz", "1.safetensors"}, reversed);
+  CHECK(model.shards()[0].file == "1.safetensors");
+  CHECK(model.shards()[1].file == "2.safetensors.gz");
+  CHECK(model.find("c")->shard == 1);
+  CHECK_THROWS_AS(model_of({"", ""}, reversed), Error);
+  CHECK_THROWS_AS(model_of({"1.safetensors"}, {ordered[0]}), Error);
+  CHECK_THROWS_AS(model_of({"1.safetensors", "3.safetensors"}, ordered), Error);
+}
+
 TEST_CASE("an index outlives the memory it was read into, and so do its strings") {
   const TempDir folder;
   for (const auto& [name, bytes] :

@@ -12,14 +12,14 @@ const SIGNATURES = {
   options_free: 'p',
   options_set: 'piu>i',
   options_set_path: 'pp>i',
-  data_from_memory: 'pppppp>i',
   data_close: 'p',
+  data_siblings: 'ppppp>i',
+  siblings_free: 'p',
   data_file: 'pp',
   loader_create: 'ppp>i',
   loader_free: 'p',
   loader_prepare: 'ppppp>i',
   loader_commit: 'ppp>i',
-  loader_push: 'pppp>i',
   loader_finish: 'ppp>i',
   loader_progress: 'pp',
   loader_has_directory: 'p>i',
@@ -35,10 +35,6 @@ const SIGNATURES = {
   model_warning: 'ppp>i',
   model_entry: 'ppp>i',
   model_value: 'pppp>i',
-  value_u64: 'pp>i',
-  value_i64: 'pp>i',
-  value_double: 'pp>i',
-  value_at: 'pup>i',
   value_next: 'pp>i',
 };
 
@@ -72,6 +68,7 @@ const STRUCTURES = {
 // What header and binding must agree on; the tests hold it against ballast.h.
 export const OPTIONS = {
   total: 3, max_bytes: 4, lenient: 5, require_model: 6, decompress: 7, directory_only: 8, max_ratio: 9, max_window: 10,
+  accept_index: 11,
   max_tensors: 16, max_header: 21,
 };
 export const UNKNOWN = 2n ** 64n - 1n;
@@ -97,8 +94,12 @@ export class Ballast {
 
   static async load(folder) {
     const module = await WebAssembly.compile(fs.readFileSync(path.join(folder, 'ballast.wasm')));
-    const imports = { env: { emscripten_notify_memory_growth() {} } };
-    const { exports } = await WebAssembly.instantiate(module, imports);
+    const env = {
+      emscripten_notify_memory_growth() {},
+      ballast_number: (at, size) =>
+        Number(Buffer.from(exports.memory.buffer, typeof at === 'bigint' ? Number(at) : at >>> 0, Number(size))),
+    };
+    const { exports } = await WebAssembly.instantiate(module, { env });
     exports._initialize();
     return new Ballast(exports);
   }

@@ -9,6 +9,8 @@ export const SIGNATURES = {
   ballast_options_set: 'piu>i',
   ballast_options_set_path: 'pp>i',
   ballast_data_close: 'p',
+  ballast_data_siblings: 'ppppp>i',
+  ballast_siblings_free: 'p',
   ballast_data_file: 'pp',
   ballast_loader_create: 'ppp>i',
   ballast_loader_free: 'p',
@@ -77,6 +79,7 @@ export const OPTIONS = {
   directoryOnly: 8,
   maxRatio: 9,
   maxWindow: 10,
+  acceptIndex: 11,
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;

@@ -6,7 +6,7 @@ import { makeError } from './errors.js';
 import type { Input, Ranges } from './input.js';
 import { abortable } from './input.js';
 import type { OpenOptions, Platform, WorkOptions } from './load.js';
-import { Reporter, feed, inputOf, load, loaderSettings, modelOf, othersOf, withSibling } from './load.js';
+import { Reporter, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withSibling } from './load.js';
 import { Loader } from './loader.js';
 import { Directory, Model, Tensor, TensorInfo } from './model.js';
 import type { Build } from './wasm.js';
@@ -139,18 +139,16 @@ class Reading {
 export async function inspectSource(platform: Platform, source: unknown, options: OpenOptions): Promise<Head> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const sources: readonly unknown[] = Array.isArray(source) ? source : [source];
-  if (sources.length === 0) throw makeError('unsupported_source', 'the list of files is empty (unsupported_source)');
-  const inputs = sources.map((one) => inputOf(platform, one, options));
+  const inputs = inputsOf(platform, source, options);
   // A directory that names no codec is small: the build with all of them costs one download, once.
   const attempt = async (build: Build): Promise<Head> => {
     const engine = await abortable(platform.modules.get(build, options).then(instantiate), signal);
     const reading = new Reading(engine, options);
     try {
       for (const input of inputs) await reading.add(input);
-      const first = inputs[0] as Input;
-      if (inputs.length === 1) {
-        for (const name of othersOf(reading.names[0] ?? '')) {
+      const [first] = inputs;
+      if (inputs.length === 1 && first.sibling) {
+        for (const name of siblingsOf(engine, reading.data[0] ?? 0, first.name)) {
           await withSibling(first, name, (input) => reading.add(input));
         }
       }
@@ -211,8 +209,16 @@ export class Head extends Directory<HeadTensor> {
     this.#platform = platform;
     this.#source = source;
     this.#options = { ...options, signal: undefined, onProgress: undefined };
-    this.#parts = reading.parts;
+    this.#parts = this.#partsOf(reading);
     this.bytesRead = reading.bytesRead;
+  }
+
+  /** The files as the model has them: an index is none of them, and its files come by their names. */
+  #partsOf({ names, parts }: Reading): readonly Part[] {
+    const extra = parts.length - this.shardCount;
+    if (extra === 0) return parts;
+    void parts[0]?.ranges?.close();
+    return this.shards.map(({ name }, i) => parts[name === '' ? i + extra : names.indexOf(name, extra)] as Part);
   }
 
   protected wrap(found: Structure<'tensor'>): HeadTensor {
@@ -281,8 +287,12 @@ export class Head extends Directory<HeadTensor> {
     this.held.engine; // not closed
     const size = sizeOf(tensor);
     if (!this.#parts[tensor.shard]?.ranges) {
-      using model = await this.load(work);
-      return model.tensor(tensor.name).copy();
+      const model = await this.load(work);
+      try {
+        return model.tensor(tensor.name).copy();
+      } finally {
+        model.close();
+      }
     }
     const bytes = new Uint8Array(size);
     const put = (at: number, piece: Uint8Array) => bytes.set(piece, at);

@@ -6,7 +6,7 @@ import { abortable } from './input.js';
 import { Loader } from './loader.js';
 import type { NetworkOptions } from './sources.js';
 import type { Build, Modules, WasmSource } from './wasm.js';
-import { WASM32_FILE, hasWasm64, instantiate } from './wasm.js';
+import { WASM32_FILE, WASM32_MEMORY, hasWasm64, instantiate } from './wasm.js';
 
 /** How far a load is. */
 export interface Progress {
@@ -235,6 +235,7 @@ export async function feed(
 
 /** What a loader is told of a source. */
 export const loaderSettings = (options: OpenOptions, path: string, total: number | undefined): Settings => ({
+  acceptIndex: true,
   path: path === '' ? options.name : path,
   total,
   maxBytes: options.maxBytes,
@@ -291,13 +292,27 @@ export async function withSibling<T>(first: Input, name: string, use: (input: In
   throw makeError('missing_shard', `${first.path}: file "${name}" is missing: ${reason} (missing_shard)`, { file: first.path });
 }
 
-/** The other files of a split GGUF whose first one has that name. */
-export function othersOf(name: string): string[] {
-  const own = name.slice(0, name.length - suffixOf(name).length);
-  const match = /^(.*)-00001-of-(\d{5})\.gguf$/s.exec(own);
-  if (!match) return [];
-  const [, prefix, count] = match as unknown as [string, string, string];
-  return Array.from({ length: Math.max(Number(count) - 1, 0) }, (_, i) => `${prefix}-${String(i + 2).padStart(5, '0')}-of-${count}.gguf`);
+/** The names of the files that belong to a first one, which lie beside it. */
+export function siblingsOf(engine: Engine, data: number, name: string): string[] {
+  const list = engine.withText(name, (text) => engine.make('ballast_data_siblings', data, text, 0));
+  const names: string[] = [];
+  const heap = engine.heap;
+  for (let at = list; heap[at] !== 0; ) {
+    const end = heap.indexOf(0, at);
+    names.push(engine.text(at, end - at));
+    at = end + 1;
+  }
+  engine.call('ballast_siblings_free', list);
+  return names;
+}
+
+/** The inputs of a source: an index comes first, wherever a file picker has put it. */
+export function inputsOf(platform: Platform, source: unknown, options: NetworkOptions): [Input, ...Input[]] {
+  const sources: readonly unknown[] = Array.isArray(source) ? source : [source];
+  const isIndex = ({ name }: Input) => /\.json(\.\w+)?$/.test(name);
+  const [first, ...rest] = sources.map((one) => inputOf(platform, one, options)).sort((a, b) => +isIndex(b) - +isIndex(a));
+  if (!first) throw makeError('unsupported_source', 'the list of files is empty (unsupported_source)');
+  return [first, ...rest];
 }
 
 /** A model of data, which it takes. */
@@ -323,7 +338,7 @@ export function modelOf(engine: Engine, data: readonly number[], names: readonly
 }
 
 /** Makes the input of a source, or says what could be one. */
-export function inputOf(platform: Platform, source: unknown, options: NetworkOptions): Input {
+function inputOf(platform: Platform, source: unknown, options: NetworkOptions): Input {
   const input = platform.input(source, options);
   if (input) return input;
   const what = source === null ? 'null' : typeof source === 'object' ? Object.prototype.toString.call(source).slice(8, -1) : typeof source;
@@ -344,23 +359,28 @@ export interface Loaded {
 export async function load(platform: Platform, source: unknown, options: OpenOptions, given?: Engine): Promise<Loaded> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const sources: readonly unknown[] = Array.isArray(source) ? source : [source];
-  if (sources.length === 0) throw makeError('unsupported_source', 'the list of files is empty (unsupported_source)');
-  const inputs = sources.map((one) => inputOf(platform, one, options));
+  const inputs = inputsOf(platform, source, options);
+  const [first, ...rest] = inputs;
   const reporter = new Reporter(options.onProgress);
-  const first = inputs[0] as Input;
-  const stream = new Rewindable(await first.stream(signal));
+  let stream = new Rewindable(await first.stream(signal));
+  // Whether a set that does not fit may be begun again in a larger memory.
+  const mayGrow = (build: Build) =>
+    !given && inputs.every((input) => input.isRereadable) && betterBuild(makeError('too_large', ''), build, options) === '64';
   let failure: unknown;
   try {
     let build = given ? platform.usual : buildFor(platform, options, stream.size, await stream.head(signal));
     for (;;) {
       const engine: Engine = given ?? (await abortable(platform.modules.get(build, options).then(instantiate), signal));
       try {
-        return { engine, model: await loadSet(engine, inputs, stream, options, reporter) };
+        return { engine, model: await loadSet(engine, inputs, stream, options, reporter, mayGrow(build)) };
       } catch (error) {
         const better = given ? undefined : betterBuild(error, build, options);
-        const canRestart = inputs.slice(1).every((input) => input.isRereadable);
-        if (better === undefined || !canRestart || !stream.rewind()) throw error;
+        if (better === undefined || !rest.every((input) => input.isRereadable)) throw error;
+        if (!stream.rewind()) {
+          if (!first.isRereadable) throw error;
+          await stream.close(error);
+          stream = new Rewindable(await first.stream(signal));
+        }
         build = better;
         reporter.restart();
       }
@@ -375,14 +395,15 @@ export async function load(platform: Platform, source: unknown, options: OpenOpt
 
 async function loadSet(
   engine: Engine,
-  inputs: readonly Input[],
+  [first, ...rest]: readonly [Input, ...Input[]],
   firstStream: Rewindable,
   options: OpenOptions,
   reporter: Reporter,
+  mayGrow: boolean,
 ): Promise<number> {
-  const first = inputs[0] as Input;
   const data: number[] = [];
   const names: string[] = [];
+  let count = 1 + rest.length;
   const add = async (input: Input, stream: Rewindable) => {
     data.push(await loadStream(engine, stream, input.path, options, reporter));
     names.push(input.name === '' ? (options.name ?? '') : input.name);
@@ -393,6 +414,11 @@ async function loadSet(
     stream.settle();
     let failure: unknown;
     try {
+      // The files of a set are about as large as each other: better now than when most of them are there.
+      const estimate = count * (stream.size ?? 0);
+      if (mayGrow && estimate > WASM32_MEMORY) {
+        throw makeError('too_large', `${first.path}: about ${estimate} bytes in ${count} files are more than 32-bit memory`, { expected: estimate });
+      }
       await add(input, stream);
     } catch (error) {
       failure = error;
@@ -403,14 +429,14 @@ async function loadSet(
   };
   try {
     await add(first, firstStream);
-    if (inputs.length > 1) {
-      for (const input of inputs.slice(1)) await addInput(input);
-    } else {
-      for (const name of othersOf(names[0] ?? '')) await withSibling(first, name, addInput);
+    for (const input of rest) await addInput(input);
+    if (rest.length === 0 && first.sibling) {
+      const siblings = siblingsOf(engine, data[0] ?? 0, first.name);
+      count += siblings.length;
+      for (const name of siblings) await withSibling(first, name, addInput);
     }
     return modelOf(engine, data.splice(0), names, options);
   } finally {
     for (const handle of data) engine.call('ballast_data_close', handle);
   }
 }
-

@@ -35,6 +35,9 @@ export function hasWasm64(): boolean {
 
 type Address = number | bigint;
 
+/** Addresses of 32 bits come with a sign. */
+const unsigned = (address: Address): number => (typeof address === 'bigint' ? Number(address) : address >>> 0);
+
 /** An instance of a module of this package, which needs nothing but to be told that it grew. */
 function engineOf(instance: WebAssembly.Instance): Engine {
   const { exports } = instance;
@@ -56,24 +59,22 @@ function engineOf(instance: WebAssembly.Instance): Engine {
   return new Engine({
     bits: wide ? 64 : 32,
     find: (name: FunctionName) => find(name),
-    malloc: wide ? (bytes) => Number(malloc(size(bytes))) : (bytes) => Number(malloc(bytes)) >>> 0,
+    malloc: (bytes) => unsigned(malloc(size(bytes))),
     free: (address) => free(size(address)),
     heap: () => (heap.buffer === memory.buffer ? heap : (heap = new Uint8Array(memory.buffer))),
     used: () => Number(find('ballast_module_used')()) >>> 0,
   });
 }
 
-/** What a module asks for, whatever it calls it: to be told of growth, and to end where all is lost. */
-function importsOf(module: WebAssembly.Module): WebAssembly.Imports {
-  const imports: Record<string, Record<string, () => void>> = {};
-  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
-    if (kind === 'function') (imports[from] ??= {})[name] = () => undefined;
-  }
-  return imports;
-}
-
 export async function instantiate(module: WebAssembly.Module): Promise<Engine> {
-  return engineOf(await WebAssembly.instantiate(module, importsOf(module)));
+  const env = {
+    // It need not be told that it grew.
+    emscripten_notify_memory_growth: () => undefined,
+    // The number that a text is.
+    ballast_number: (address: Address, size: Address) => Number(engine.text(unsigned(address), Number(size))),
+  };
+  const engine = engineOf(await WebAssembly.instantiate(module, { env }));
+  return engine;
 }
 
 /** A module by way of the network, compiled while it comes where the server calls it what it is. */
