@@ -19,6 +19,7 @@ const { open, inspect, preflight, hasWasm64 } = ballast;
 
 const GGUF = 'tiny.gguf';
 const SAFETENSORS = 'tiny.safetensors';
+const INDEX = 'tiny.safetensors.index.json';
 let server;
 const url = (name, query = '') => `${server.origin}/samples/${name}${query}`;
 
@@ -108,8 +109,8 @@ test('every compression is decoded, by its content', async (t) => {
   }
 });
 
-test('a first shard and a list of files give the set', async () => {
-  for (const first of ['tiny-00001-of-00003.gguf']) {
+test('a first shard, an index and a list of files give the set', async () => {
+  for (const first of ['tiny-00001-of-00003.gguf', INDEX]) {
     const truth = inspected(sample(first));
     for (const source of [sample(first), url(first), new Request(url(first))]) {
       using model = await open(source);
@@ -131,6 +132,59 @@ test('a first shard and a list of files give the set', async () => {
   }
 });
 
+test('the files of an index may be listed in any order', async () => {
+  const names = ['tiny-00002-of-00002.safetensors', INDEX, 'tiny-00001-of-00002.safetensors'];
+  const truth = inspected(sample(INDEX));
+  for (const sources of [names.map(sample), names.map((name) => new File([read(name)], name)), names.map((name) => url(name))]) {
+    using model = await open(sources);
+    assertSame(model, truth);
+    using head = await inspect(sources);
+    assertSame(head, truth);
+    for (const tensor of model.tensors) assert.deepEqual(await head.tensor(tensor.name).read(), tensor.copy());
+  }
+  const [second, index, first] = names.map((name) => new Blob([read(name)]));
+  const code = async (sources) => (await refusal(() => open(sources))).code;
+  assert.equal(await code([second, index, first]), 'json_document'); // nothing says which of them is the index
+  using unnamed = await open([index, first, second]);
+  assert.equal(unnamed.tensors.length, truth.tensors.length);
+  assert.equal(await code([index, second, first]), 'tensor_not_in_shard');
+  assert.equal(await code(index), 'missing_shard');
+});
+
+test('an index says what the numbers in it are, and is refused by the byte that is wrong', async (t) => {
+  const folder = temporaryFolder(t);
+  const write = (text) => {
+    const file = path.join(folder, 'model.safetensors.index.json');
+    fs.writeFileSync(file, text);
+    return file;
+  };
+  const shard = read('tiny-00001-of-00002.safetensors');
+  fs.writeFileSync(path.join(folder, 'one.safetensors'), shard);
+  const tensors = Object.keys(JSON.parse(shard.subarray(8, 8 + Number(shard.readBigUInt64LE())))).filter((key) => key !== '__metadata__');
+  const map = JSON.stringify(Object.fromEntries(tensors.map((name) => [name, 'one.safetensors'])));
+  const numbers = ['18446744073709551615', '-9223372036854775808', '18446744073709551616', '2.6966474752e10', '0.1', '5e-324', '1e400',
+    '123456789012345678901234567890e-20', '-0.0'];
+  const file = write(`{"metadata":{${numbers.map((text, i) => `"${i}":${text}`).join()},"t":true,"s":"\\u0061","l":[1, 2]},"weight_map":${map}}`);
+  using model = await open(file);
+  assertSame(model, inspected(file));
+  assert.deepEqual(Array.from(model.metadata, ([, value]) => value),
+    [2n ** 64n - 1n, -(2n ** 63n), ...numbers.slice(2).map(Number), true, 'a', '[1, 2]']);
+
+  for (const [text, code, offset] of [
+    ['{"weight_map":{"a":"x","a":"y"}}', 'duplicate_tensor', 23],
+    ['{"weight_map":{"a":"../x"}}', 'bad_shard_name', 19],
+    ['{"weight_map":{"a":1}}', 'bad_field', 19],
+    ['{"weight_map":{"a":"x"}', 'bad_json', 23],
+    ['{"model_type":"llama"}', 'json_document', 0],
+    ['{"weight_map":{"a":"absent"}}', 'missing_shard', undefined],
+    [`{"weight_map":{"other":"one.safetensors",${map.slice(1)}}`, 'tensor_not_in_shard', 15],
+  ]) {
+    const error = await refusal(() => open(write(text)));
+    assert.deepEqual([error.code, error.offset], [code, offset], text);
+    assert.equal((await refusal(() => inspect(write(text)))).code, code);
+  }
+});
+
 test('the shards of a set may be compressed', async (t) => {
   const folder = temporaryFolder(t);
   for (const number of [1, 2, 3]) {
@@ -149,6 +203,15 @@ test('a set that is not whole says what is missing', async (t) => {
   assert.match(error.message, /tiny-00002-of-00003\.gguf/);
   assert.ok(error instanceof ballast.SourceError);
   assert.equal((await refusal(() => open(read('tiny-00001-of-00003.gguf')))).code, 'incomplete_set');
+  // It is the content that says whether a file belongs to a set, and the name that leads to the others.
+  const renamed = path.join(folder, 'renamed.gguf');
+  fs.writeFileSync(renamed, read('tiny-00001-of-00003.gguf'));
+  assert.equal((await refusal(() => open(renamed))).code, 'shard_name_mismatch');
+  assert.equal((await refusal(() => inspect(renamed))).code, 'shard_name_mismatch');
+  const alone = path.join(folder, 'alone-00001-of-00003.gguf');
+  fs.writeFileSync(alone, read(GGUF));
+  using model = await open(alone);
+  assert.equal(model.isSharded, false);
 });
 
 test('some tensors are fetched, and no more bytes than they have', async () => {

@@ -201,7 +201,7 @@ export class Head extends Directory<HeadTensor> {
   readonly #platform: Platform;
   readonly #source: unknown;
   readonly #options: OpenOptions;
-  readonly #parts: readonly Part[];
+  #parts: readonly Part[] = [];
 
   /** @internal */
   constructor(platform: Platform, source: unknown, options: OpenOptions, engine: Engine, model: number, reading: Reading) {
@@ -217,8 +217,9 @@ export class Head extends Directory<HeadTensor> {
   #partsOf({ names, parts }: Reading): readonly Part[] {
     const extra = parts.length - this.shardCount;
     if (extra === 0) return parts;
+    const found = this.shards.map(({ name }, i) => parts[name === '' ? i + extra : names.indexOf(name, extra)] as Part);
     void parts[0]?.ranges?.close();
-    return this.shards.map(({ name }, i) => parts[name === '' ? i + extra : names.indexOf(name, extra)] as Part);
+    return found;
   }
 
   protected wrap(found: Structure<'tensor'>): HeadTensor {
