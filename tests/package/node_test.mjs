@@ -400,6 +400,20 @@ test('files that are not there, folders and strange values are refused as what t
   assert.ok(model.tensors.length > 0);
 });
 
+test('a file that changes behind its Blob is refused', async (t) => {
+  const file = path.join(temporaryFolder(t), 'model.gguf');
+  fs.copyFileSync(sample(GGUF), file);
+  const blob = await fs.openAsBlob(file);
+  using head = await inspect(blob);
+  // Bytes, not only a time: that may be the same.
+  fs.appendFileSync(file, 'more');
+  for (const use of [() => open(blob), () => inspect(blob), () => head.tensors.find(({ byteLength }) => byteLength > 0).read()]) {
+    const error = await refusal(use);
+    assert.equal(error.code, 'file_changed', error.stack);
+    assert.equal(error.cause.name, 'NotReadableError');
+  }
+});
+
 test('what does not fit is refused before the first byte of it', async () => {
   const size = read(GGUF).length;
   const error = await refusal(() => open(sample(GGUF), { maxBytes: size - 1 }));
