@@ -54,7 +54,7 @@ test_package() {
     package_run "$node" tests/package/server_test.mjs build/package/node_test.mjs || status=1
   done
   say 'package: testing what is in it, and the browsers that there are'
-  package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs ||
-    status=1
+  package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \
+    tests/package/consumers_test.mjs || status=1
   return "$status"
 }

@@ -593,7 +593,9 @@ class WebKitSession {
 
   async #setFiles(selector, paths) {
     const found = await this.send('POST', '/element', { using: 'css selector', value: selector });
-    await this.send('POST', `/element/${found[ELEMENT]}/value`, { text: paths.join('\n') });
+    const target = `/element/${found[ELEMENT]}`;
+    await this.send('POST', `${target}/clear`, {});  // files of an earlier call would stay
+    await this.send('POST', `${target}/value`, { text: paths.join('\n') });
   }
 
   async #screenshot(file, { width, height }) {

@@ -463,6 +463,20 @@ test('files that are not there, folders and strange values are refused as what t
   assert.ok(model.tensors.length > 0);
 });
 
+test('a file that changes behind its Blob is refused', async (t) => {
+  const file = path.join(temporaryFolder(t), 'model.gguf');
+  fs.copyFileSync(sample(GGUF), file);
+  const blob = await fs.openAsBlob(file);
+  using head = await inspect(blob);
+  // Bytes, not only a time: that may be the same.
+  fs.appendFileSync(file, 'more');
+  for (const use of [() => open(blob), () => inspect(blob), () => head.tensors.find(({ byteLength }) => byteLength > 0).read()]) {
+    const error = await refusal(use);
+    assert.equal(error.code, 'file_changed', error.stack);
+    assert.equal(error.cause.name, 'NotReadableError');
+  }
+});
+
 test('what does not fit is refused before the first byte of it', async () => {
   const size = read(GGUF).length;
   const error = await refusal(() => open(sample(GGUF), { maxBytes: size - 1 }));
@@ -477,7 +491,7 @@ test('what does not fit is refused before the first byte of it', async () => {
 
 test('a model of 64 bits is taken where the engine can, and where it was asked for', async (t) => {
   if (!hasWasm64()) {
-    assert.equal((await refusal(() => open(sample(GGUF), { bits: 64 }))).code, 'no_wasm64');
+    for (const load of [open, inspect]) assert.equal((await refusal(() => load(sample(GGUF), { bits: 64 }))).code, 'no_wasm64');
     t.diagnostic('this Node has no 64-bit memory');
     return;
   }
@@ -516,13 +530,63 @@ test('the module may come from elsewhere', async () => {
   }
 });
 
-test('CommonJS programs require it where Node can', (t) => {
-  const script = `const { open } = require('ballast-loader'); open(${JSON.stringify(sample(GGUF))}).then((m) => console.log(m.tensors.length));`;
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: path.join(packageFolder, '../..'), encoding: 'utf8' });
-  if (stderr.includes('ERR_REQUIRE_ESM')) return t.diagnostic('this Node cannot require ES modules');
-  assert.equal(status, 0, stderr);
-  assert.equal(Number(stdout), inspected(sample(GGUF)).tensors.length);
-  return undefined;
+test('what is not the module is refused as such, wherever it comes from', async (t) => {
+  const empty = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+  const wantsMemory = Uint8Array.of(...empty, 2, 8, 1, 1, 97, 1, 98, 2, 0, 1);
+  for (const given of [
+    { wasmBinary: empty.subarray(0, 3) },
+    { wasmBinary: empty },
+    { wasmModule: await WebAssembly.compile(wantsMemory) },
+    { wasmUrl: 'http://127.0.0.1:1/ballast.wasm' },
+    { wasmUrl: url('none.wasm') },
+    { wasmUrl: url(GGUF, '?html=1') },
+  ]) {
+    for (const load of [open, inspect]) {
+      const error = await refusal(() => load(read(GGUF), given));
+      assert.equal(error.code, 'no_module', error.stack);
+      assert.ok(error instanceof ballast.SourceError);
+      if (given.wasmUrl) assert.ok(error.message.startsWith(given.wasmUrl), error.message);
+    }
+  }
+  t.mock.method(WebAssembly, 'instantiate', () => Promise.reject(new RangeError('Cannot allocate Wasm memory')));
+  const error = await refusal(() => open(read(GGUF)));
+  assert.equal(error.code, 'out_of_memory');
+  assert.ok(error instanceof ballast.LimitError);
+});
+
+test('the entry of one file has no 64-bit module, and says so', async (t) => {
+  const inline = await import(pathToFileURL(path.join(packageFolder, 'dist/inline.js')).href);
+  using model = await inline.open(read(GGUF));
+  assertSame(model, inspected(sample(GGUF)));
+  for (const load of [inline.open, inline.inspect, inline.preflight]) {
+    assert.equal((await refusal(() => load(read(GGUF), { bits: 64 }))).code, 'no_wasm64');
+  }
+  // Where a model does not fit, it is not loaded a second time in vain.
+  const compile = t.mock.method(WebAssembly, 'compile');
+  assert.equal((await refusal(() => inline.open(read(GGUF), { maxBytes: 1000 }))).code, 'too_large');
+  const text = Buffer.from(JSON.stringify({ a: { dtype: 'U8', shape: [2 ** 32], data_offsets: [0, 2 ** 32] } }));
+  const header = Buffer.concat([Buffer.of(text.length, 0, 0, 0, 0, 0, 0, 0), text]);
+  const handle = {
+    getSize: () => header.length + 2 ** 32,
+    read: (room, { at }) => {
+      room.set(header.subarray(at, at + room.length));
+      return room.length;
+    },
+  };
+  assert.equal((await refusal(() => inline.open(handle))).code, 'vector_limit');
+  assert.equal(compile.mock.callCount(), 0);
+});
+
+test('CommonJS programs import it, and require it where Node can', (t) => {
+  const rest = `(({ open }) => open(${JSON.stringify(sample(GGUF))})).then(({ tensors }) => console.log(tensors.length))`;
+  const runs = (script) => spawnSync(process.execPath, ['-e', script], { cwd: path.join(packageFolder, '../..'), encoding: 'utf8' });
+  const answers = [runs(`import('ballast-loader').then${rest}`)];
+  if (process.features.require_module) answers.push(runs(`Promise.resolve(require('ballast-loader')).then${rest}`));
+  else t.diagnostic('this Node cannot require ES modules');
+  for (const { status, stdout, stderr } of answers) {
+    assert.equal(status, 0, stderr);
+    assert.equal(Number(stdout), inspected(sample(GGUF)).tensors.length);
+  }
 });
 
 test('the command is the native one, and reads the directory of a URL', async () => {

@@ -247,8 +247,9 @@ function text(status, body, type = 'text/plain; charset=utf-8') {
 function policies(wants) {
   const headers = {};
   if (wants.csp) {
+    // Images for the icon alone, which browsers ask for by themselves, sooner or later.
     headers['Content-Security-Policy'] =
-      "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'self'";
+      "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src 'self'; worker-src 'self'";
   }
   if (wants.coop) {
     headers['Cross-Origin-Opener-Policy'] = 'same-origin';

@@ -4,7 +4,7 @@ import type { OpenOptions, Platform } from './load.js';
 import { load } from './load.js';
 import { Model } from './model.js';
 import type { Source } from './sources.js';
-import { WASM32_FILE, WASM32_MEMORY, WASM64_MEMORY, hasWasm64 } from './wasm.js';
+import { WASM32_FILE, WASM32_MEMORY, WASM64_MEMORY } from './wasm.js';
 
 /** What a model needs, and whether there is room for it here. */
 export interface Preflight {
@@ -50,7 +50,7 @@ export function makeApi(platform: Platform): Api {
         const needed = files.reduce((sum, size) => sum + size, 0);
         const largest = Math.max(...files);
         const fits32 = largest <= WASM32_FILE && needed + OVERHEAD <= WASM32_MEMORY;
-        const bits = options.bits ?? (fits32 || !hasWasm64() ? 32 : 64);
+        const bits = options.bits ?? (fits32 || platform.modules.lacksWide(options) !== '' ? 32 : 64);
         const room = (bits === 64 ? WASM64_MEMORY : files.length === 1 ? WASM32_FILE : WASM32_MEMORY - OVERHEAD);
         const limit = Math.min(room, options.maxBytes ?? Infinity);
         const fits = needed <= limit && (bits === 64 || largest <= WASM32_FILE);

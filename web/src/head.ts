@@ -6,7 +6,7 @@ import { makeError } from './errors.js';
 import type { Input, Ranges } from './input.js';
 import { abortable } from './input.js';
 import type { OpenOptions, Platform, WorkOptions } from './load.js';
-import { Reporter, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withSibling } from './load.js';
+import { Reporter, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withSibling } from './load.js';
 import { Loader } from './loader.js';
 import { Directory, Model, Tensor, TensorInfo } from './model.js';
 import type { Build } from './wasm.js';
@@ -162,7 +162,7 @@ export async function inspectSource(platform: Platform, source: unknown, options
       throw error;
     }
   };
-  return attempt(options.bits === 64 ? '64' : platform.usual);
+  return attempt(askedBuild(platform, options));
 }
 
 /** A tensor of which the directory alone is there. */

@@ -4,7 +4,7 @@ import { webInput } from './web_sources.js';
 import { Modules } from './wasm.js';
 import bytes from 'ballast-all.wasm';
 
-const api = makeApi({ modules: new Modules(() => WebAssembly.compile(bytes)), usual: 'all', input: webInput });
+const api = makeApi({ modules: new Modules(() => WebAssembly.compile(bytes), false), usual: 'all', input: webInput });
 
 export const { open, inspect, preflight } = api;
 export * from './public.js';

@@ -6,7 +6,7 @@ import { abortable } from './input.js';
 import { Loader } from './loader.js';
 import type { NetworkOptions } from './sources.js';
 import type { Build, Modules, WasmSource } from './wasm.js';
-import { WASM32_FILE, WASM32_MEMORY, hasWasm64, instantiate } from './wasm.js';
+import { WASM32_FILE, WASM32_MEMORY, instantiate, isGiven } from './wasm.js';
 
 /** How far a load is. */
 export interface Progress {
@@ -62,23 +62,29 @@ function isUncommon(head: Uint8Array): boolean {
   return [BZIP2, XZ, LZ4].some((magic) => magic.every((byte, i) => head[i] === byte));
 }
 
+/** The build for what was asked for, before anything is known of the source. */
+export function askedBuild(platform: Platform, options: OpenOptions): Build {
+  if (options.bits !== 64) return platform.usual;
+  const lacking = platform.modules.lacksWide(options);
+  if (lacking !== '') throw makeError('no_wasm64', lacking);
+  return '64';
+}
+
 function buildFor(platform: Platform, options: OpenOptions, size: number | undefined, head: Uint8Array): Build {
-  if (options.bits === 64) {
-    if (!hasWasm64()) throw makeError('no_wasm64', 'this engine has no 64-bit memory (no_wasm64): leave bits away');
-    return '64';
-  }
-  if (options.bits !== 32 && size !== undefined && size > WASM32_FILE && hasWasm64()) return '64';
-  return platform.usual === 'common' && isUncommon(head) ? 'all' : platform.usual;
+  const asked = askedBuild(platform, options);
+  const isLarge = size !== undefined && size > WASM32_FILE;
+  if (isLarge && options.bits === undefined && platform.modules.lacksWide(options) === '') return '64';
+  return asked === 'common' && isUncommon(head) ? 'all' : asked;
 }
 
 /** The build with which it may go better, where one failed. */
-function betterBuild(error: unknown, build: Build, options: OpenOptions): Build | undefined {
-  if (!(error instanceof BallastError) || options.wasmModule || options.wasmBinary) return undefined;
+function betterBuild(platform: Platform, error: unknown, build: Build, options: OpenOptions): Build | undefined {
+  if (!(error instanceof BallastError) || isGiven(options)) return undefined;
   if (error.code === 'codec_missing' && build === 'common') return 'all';
   const isLimit = error.code === 'vector_limit' || error.code === 'too_large' || error.code === 'out_of_memory';
   const ownLimit = options.maxBytes !== undefined && (error.expected ?? Infinity) > options.maxBytes;
-  if (isLimit && !ownLimit && build !== '64' && options.bits === undefined && hasWasm64()) return '64';
-  return undefined;
+  const canWiden = options.bits === undefined && platform.modules.lacksWide(options) === '';
+  return isLimit && !ownLimit && build !== '64' && canWiden ? '64' : undefined;
 }
 
 // ---- Streams that can go back, while little of them has come -------------------------------------
@@ -365,7 +371,7 @@ export async function load(platform: Platform, source: unknown, options: OpenOpt
   let stream = new Rewindable(await first.stream(signal));
   // Whether a set that does not fit may be begun again in a larger memory.
   const mayGrow = (build: Build) =>
-    !given && inputs.every((input) => input.isRereadable) && betterBuild(makeError('too_large', ''), build, options) === '64';
+    !given && inputs.every((input) => input.isRereadable) && betterBuild(platform, makeError('too_large', ''), build, options) === '64';
   let failure: unknown;
   try {
     let build = given ? platform.usual : buildFor(platform, options, stream.size, await stream.head(signal));
@@ -374,7 +380,7 @@ export async function load(platform: Platform, source: unknown, options: OpenOpt
       try {
         return { engine, model: await loadSet(engine, inputs, stream, options, reporter, mayGrow(build)) };
       } catch (error) {
-        const better = given ? undefined : betterBuild(error, build, options);
+        const better = given ? undefined : betterBuild(platform, error, build, options);
         if (better === undefined || !rest.every((input) => input.isRereadable)) throw error;
         if (!stream.rewind()) {
           if (!first.isRereadable) throw error;

@@ -1,5 +1,8 @@
 // Model: a model in memory. Everything it gives out is a view of one WebAssembly memory, and dies
 // when it is closed.
+//
+// `Disposable` comes along for users whose `lib` has none.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Structure } from './abi.js';
 import { UNKNOWN } from './abi.js';
 import type { ErrorCode } from './codes.js';

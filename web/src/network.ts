@@ -113,7 +113,13 @@ class HttpRanges implements Ranges {
 
   /** Asks for the beginning. False where the server does not serve ranges. */
   async begin(signal?: AbortSignal): Promise<boolean> {
-    const response = await this.#send({ Range: `bytes=0-${FIRST_RANGE - 1}` }, signal);
+    const response = await this.#send({ Range: `bytes=0-${FIRST_RANGE - 1}` }, signal).catch((error: unknown) => {
+      // Chromium fails where the answer is encoded, and others where a server knows of no Range in CORS. Where
+      // there is no connection at all, whoever reads it all will see.
+      if (error instanceof BallastError && error.code === 'network') return undefined;
+      throw error;
+    });
+    if (!response) return false;
     if (response.status === 416) {
       await response.body?.cancel();
       return false; // an empty file, say: whoever reads it all will see

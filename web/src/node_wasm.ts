@@ -1,7 +1,7 @@
 // Where the modules are in Node: beside this file.
 import { readFile } from 'node:fs/promises';
 import type { Build } from './wasm.js';
-import { Modules } from './wasm.js';
+import { Modules, compileFrom } from './wasm.js';
 
 // Literal, so that bundlers see the files.
 const FILES: Readonly<Record<Build, () => URL>> = {
@@ -10,4 +10,7 @@ const FILES: Readonly<Record<Build, () => URL>> = {
   '64': () => new URL('./ballast-64.wasm', import.meta.url),
 };
 
-export const nodeModules = new Modules(async (build) => WebAssembly.compile(await readFile(FILES[build]())));
+export const nodeModules = new Modules((build) => {
+  const file = FILES[build]();
+  return compileFrom(file.href, async () => WebAssembly.compile(await readFile(file)));
+});

@@ -1,6 +1,7 @@
 // The sources that browsers and Node have in common.
 import type { Input, Ranges, Stream } from './input.js';
 import { lastPart } from './input.js';
+import type { ErrorCode } from './codes.js';
 import { makeError } from './errors.js';
 import { urlInput, responseInput, requestInput } from './network.js';
 
@@ -75,25 +76,46 @@ export function readable(stream: ReadableStream<Uint8Array>, size?: number): Str
   };
 }
 
+const CHANGED = ['file_changed', 'it cannot be read: was it changed or removed since it was chosen?'] as const;
+const FILE_TROUBLES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  NotFoundError: ['no_such_file_or_directory', 'it is not there any more'],
+  NotAllowedError: ['permission_denied', 'the page may not read it: ask for permission first'],
+  SecurityError: ['permission_denied', 'the page may not read it'],
+};
+
+/** Does what may fail for want of a file, which can go and change behind its handle or Blob, and says so. */
+async function readingFile<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // Of a file that has changed, engines say NotReadableError, AbortError, or that there is a network error.
+    const [code, what] = (error instanceof DOMException ? FILE_TROUBLES[error.name] : undefined) ?? CHANGED;
+    throw makeError(code, `${path === '' ? 'the file' : path}: ${what}`, { cause: error, file: path === '' ? undefined : path });
+  }
+}
+
 export function blobInput(blob: Blob, path = 'name' in blob ? String(blob.name) : ''): Input {
+  const bytesOf = async (part: Blob) => new Uint8Array(await readingFile(path, () => part.arrayBuffer()));
   const ranges: Ranges = {
     size: blob.size,
-    read: async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+    read: (offset, length) => bytesOf(blob.slice(offset, offset + length)),
     close: () => undefined,
+  };
+  const stream = (): Stream => {
+    const { pull, ...rest } = readable(blob.stream(), blob.size);
+    return { ...rest, pull: () => readingFile(path, async () => pull?.()) };
   };
   return {
     path,
     name: lastPart(path),
     isRereadable: true,
-    stream: () => Promise.resolve(readable(blob.stream(), blob.size)),
+    stream: () => Promise.resolve(stream()),
     ranges: () => Promise.resolve(ranges),
   };
 }
 
 function fileHandleInput(handle: FileHandleLike): Input {
-  const file = handle.getFile();
-  file.catch(() => undefined);
-  const blob = async () => blobInput(await file, handle.name);
+  const blob = async () => blobInput(await readingFile(handle.name, () => handle.getFile()), handle.name);
   return {
     path: handle.name,
     name: handle.name,

@@ -5,7 +5,7 @@
 import type { FunctionName } from './abi.js';
 import type { Callable } from './engine.js';
 import { Engine } from './engine.js';
-import { makeError } from './errors.js';
+import { BallastError, makeError } from './errors.js';
 
 /** The builds: gzip and zstd (what models on the web come in), every codec, and 64-bit memory. */
 export type Build = 'common' | 'all' | '64';
@@ -22,6 +22,10 @@ export interface WasmSource {
   readonly wasmBinary?: BufferSource | undefined;
   readonly wasmModule?: WebAssembly.Module | undefined;
 }
+
+/** Whether the caller brings a module. */
+export const isGiven = ({ wasmUrl, wasmBinary, wasmModule }: WasmSource): boolean =>
+  (wasmUrl ?? wasmBinary ?? wasmModule) !== undefined;
 
 /** A module whose memory has 64-bit addresses, and nothing else. */
 const MEMORY64 = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 4, 1, 5, 1, 1);
@@ -66,6 +70,16 @@ function engineOf(instance: WebAssembly.Instance): Engine {
   });
 }
 
+/** Anything that keeps a module from being used is an error of this package: with whose name, and why. */
+function noModule(what: string, cause: unknown): BallastError {
+  if (cause instanceof BallastError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return makeError('no_module', `${what}: the WebAssembly module cannot be had from there (${why}); set wasmUrl`, {
+    cause,
+    file: what,
+  });
+}
+
 export async function instantiate(module: WebAssembly.Module): Promise<Engine> {
   const env = {
     // It need not be told that it grew.
@@ -73,36 +87,67 @@ export async function instantiate(module: WebAssembly.Module): Promise<Engine> {
     // The number that a text is.
     ballast_number: (address: Address, size: Address) => Number(engine.text(unsigned(address), Number(size))),
   };
-  const engine = engineOf(await WebAssembly.instantiate(module, { env }));
-  return engine;
+  let engine: Engine;
+  try {
+    engine = engineOf(await WebAssembly.instantiate(module, { env }));
+    return engine;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw noModule('wasmModule', error);
+    // Each memory takes its addresses at once, of which engines give only so many.
+    throw makeError('out_of_memory', `there is no room for another model (${error.message}): close() those that are done`, {
+      cause: error,
+    });
+  }
+}
+
+/** Compiles what comes from a place, whose name errors say. */
+export async function compileFrom(what: string, compile: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {
+  try {
+    return await compile();
+  } catch (error) {
+    throw noModule(what, error);
+  }
 }
 
 /** A module by way of the network, compiled while it comes where the server calls it what it is. */
-export async function compileUrl(url: string | URL): Promise<WebAssembly.Module> {
-  const response = await fetch(url, { credentials: 'same-origin' });
-  if (!response.ok) {
-    throw makeError('no_module', `${url}: the WebAssembly module is not there (HTTP ${response.status}); set wasmUrl`, {
-      status: response.status,
-      file: String(url),
-    });
-  }
-  if (response.headers.get('content-type')?.startsWith('application/wasm')) return WebAssembly.compileStreaming(response);
-  return WebAssembly.compile(await response.arrayBuffer());
+export function compileUrl(url: string | URL): Promise<WebAssembly.Module> {
+  return compileFrom(String(url), async () => {
+    const response = await fetch(url, { credentials: 'same-origin' });
+    if (!response.ok) {
+      throw makeError('no_module', `${url}: the WebAssembly module is not there (HTTP ${response.status}); set wasmUrl`, {
+        status: response.status,
+        file: String(url),
+      });
+    }
+    if (response.headers.get('content-type')?.startsWith('application/wasm')) return WebAssembly.compileStreaming(response);
+    return WebAssembly.compile(await response.arrayBuffer());
+  });
 }
 
 /** Modules that are compiled or being compiled, each once. */
 export class Modules {
   readonly #fetch: (build: Build) => Promise<WebAssembly.Module>;
+  readonly #hasWide: boolean;
   readonly #compiled = new Map<Build | string, Promise<WebAssembly.Module>>();
 
-  constructor(fetchModule: (build: Build) => Promise<WebAssembly.Module>) {
+  /** `hasWide` says whether there is a build with 64-bit memory. */
+  constructor(fetchModule: (build: Build) => Promise<WebAssembly.Module>, hasWide = true) {
     this.#fetch = fetchModule;
+    this.#hasWide = hasWide;
+  }
+
+  /** Why there can be no 64-bit memory; '' where there can. */
+  lacksWide(given: WasmSource): string {
+    if (!hasWasm64()) return 'this engine has no 64-bit memory (no_wasm64): leave bits away';
+    if (this.#hasWide || isGiven(given)) return '';
+    return 'this entry of the package has no 64-bit module (no_wasm64): import ballast-loader itself, or set wasmUrl';
   }
 
   /** The module of a build, or that which the caller brings. */
   get(build: Build, given: WasmSource): Promise<WebAssembly.Module> {
     if (given.wasmModule) return Promise.resolve(given.wasmModule);
-    if (given.wasmBinary) return WebAssembly.compile(given.wasmBinary);
+    const { wasmBinary } = given;
+    if (wasmBinary) return compileFrom('wasmBinary', () => WebAssembly.compile(wasmBinary));
     if (given.wasmUrl !== undefined) {
       const url = given.wasmUrl;
       return this.#once(String(url), () => compileUrl(url));
