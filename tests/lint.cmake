@@ -10,7 +10,8 @@ if(CLANG_FORMAT)
   file(GLOB_RECURSE formatted CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/src/*.[ch]pp ${PROJECT_SOURCE_DIR}/src/*.h
     ${PROJECT_SOURCE_DIR}/platform/*.[ch]pp
-    ${PROJECT_SOURCE_DIR}/tests/*.[ch]pp ${PROJECT_SOURCE_DIR}/tests/*.c)
+    ${PROJECT_SOURCE_DIR}/tests/*.[ch]pp ${PROJECT_SOURCE_DIR}/tests/*.c
+    ${PROJECT_SOURCE_DIR}/web/exports/*.cpp ${PROJECT_SOURCE_DIR}/web/module/*.cpp)
   add_test(NAME lint.clang-format COMMAND ${CLANG_FORMAT} --dry-run -Werror ${formatted})
   set_tests_properties(lint.clang-format PROPERTIES LABELS lint)
 endif()

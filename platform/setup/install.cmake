@@ -11,6 +11,9 @@ install(TARGETS ballast EXPORT ballast-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ballast-development
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT ballast-development)
 
+if(TARGET ballast-exports)
+  install(TARGETS ballast-exports EXPORT ballast-targets)
+endif()
 install(EXPORT ballast-targets NAMESPACE ballast::
   DESTINATION ${package_dir} COMPONENT ballast-development)
 
@@ -67,6 +70,10 @@ list(JOIN pc_dependencies " " pc_dependencies)
 configure_file(platform/setup/ballast.pc.in ballast.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ballast.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT ballast-development)
+if(TARGET ballast-exports)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ballast-exports.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT ballast-development)
+endif()
 
 if(BALLAST_BUILD_CLI AND NOT EMSCRIPTEN)  # there it is two files, for `npx`
   install(TARGETS ballast-cli

@@ -38,6 +38,7 @@ package_run() (
   node=$1
   shift
   BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
+    BALLAST_EMBEDDING=$root/build/wasm32/tests/embedding BALLAST_EMBEDDING64=$root/build/wasm64/tests/embedding \
     "$node" --test --test-reporter=spec "$@" 2>&1 | tee -a "$root/build/package.log"
 )
 
@@ -51,10 +52,11 @@ test_package() {
     [[ -n $node ]] || continue
     say "package: testing with Node $("$node" --version)"
     echo "Node $("$node" --version)" >>"$log"
-    package_run "$node" tests/package/server_test.mjs build/package/node_test.mjs || status=1
+    package_run "$node" tests/package/server_test.mjs tests/package/embedding_test.mjs build/package/node_test.mjs ||
+      status=1
   done
   say 'package: testing what is in it, and the browsers that there are'
   package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \
-    tests/package/consumers_test.mjs || status=1
+    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs || status=1
   return "$status"
 }

@@ -30,7 +30,7 @@ else()
     # As with an emsdk: its own toolchain file, which looks for packages and libraries nowhere but in
     # its sysroot and in what it is told here.
     set(how -DCMAKE_TOOLCHAIN_FILE=${TOOLCHAIN} -DCMAKE_FIND_ROOT_PATH=${PREFIX}
-      -Dballast_DIR=${tree}/${LIBDIR}/cmake/ballast
+      -Dballast_DIR=${tree}/${LIBDIR}/cmake/ballast -DCMAKE_CROSSCOMPILING_EMULATOR=${EMULATOR}
       # Programs that are not optimised at all, and those without exceptions, take other libraries
       # of Emscripten's, which for wasm64 it would first compile: minutes.
       -DCMAKE_EXE_LINKER_FLAGS=-O1 -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY)

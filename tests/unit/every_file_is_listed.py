@@ -39,6 +39,8 @@ LISTS = [
     ("tests/c", "*.c", "tests/CMakeLists.txt"),
     ("tests/web", "*_test.mjs", "tests/web/CMakeLists.txt"),
     ("tests/package", "*_test.mjs", "platform/setup/package.sh"),
+    ("tests/embedding", "*.cpp", "tests/embedding/CMakeLists.txt"),
+    ("web/exports", "*.cpp", "CMakeLists.txt"),
     ("web/module", "*.cpp", "web/module/CMakeLists.txt"),
 ]
 

@@ -1,8 +1,8 @@
 // The same in Node, where files are read straight into the program's heap.
-import { makeLoadInto } from './emscripten.js';
+import { makeLoadInto } from './into.js';
 import { nodeInput } from './node_sources.js';
 
 export const loadInto = makeLoadInto(nodeInput);
-export type { EmscriptenModule } from './emscripten.js';
-export { LoadedModel } from './emscripten.js';
+export type { EmscriptenModule, LoadInto, LoadIntoOptions } from './into.js';
+export { LoadedModel } from './into.js';
 export * from './public.js';

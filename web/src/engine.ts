@@ -28,8 +28,12 @@ export interface Parts {
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
+/** Whether browsers decode bytes where they are: not in a memory that threads share, or that resizes in place. */
+const isPlain = (buffer: ArrayBufferLike): boolean =>
+  buffer instanceof ArrayBuffer && !('resizable' in buffer && buffer.resizable === true);
+
 /** Text of a file: what is not UTF-8 becomes U+FFFD, and a byte order mark stays. */
-export const decodeText = (bytes: Uint8Array): string => decoder.decode(bytes);
+export const decodeText = (bytes: Uint8Array): string => decoder.decode(isPlain(bytes.buffer) ? bytes : new Uint8Array(bytes));
 export const encodeText = (text: string): Uint8Array => encoder.encode(text);
 
 const isNativeCode = (name: string): name is ErrorCode => (NATIVE_CODES as readonly string[]).includes(name);

@@ -278,9 +278,11 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
     return this.#counts.shards;
   }
 
-  /** Gives the handle away, to whom it belongs from now on. */
+  /** Gives the handle away, to whom it belongs from now on. Throws 'closed' the second time. */
   protected detach(): number {
+    this.held.engine; // not closed
     this.held.drop();
+    this.#tensors = undefined;
     return this.#model;
   }
 
