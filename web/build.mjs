@@ -22,11 +22,7 @@ const MODULES = {
 fs.rmSync(dist, { recursive: true, force: true });
 fs.mkdirSync(path.join(dist, 'command'), { recursive: true });
 for (const [name, from] of Object.entries(MODULES)) fs.copyFileSync(from, path.join(dist, name));
-for (const name of ['README.md', 'LICENSE']) {
-  if (fs.existsSync(path.join(here, '..', name)) && !fs.existsSync(path.join(here, name))) {
-    fs.copyFileSync(path.join(here, '..', name), path.join(here, name));
-  }
-}
+fs.copyFileSync(path.join(here, '../LICENSE'), path.join(here, 'LICENSE'));
 
 execFileSync(path.join(here, 'node_modules/.bin/tsc'), ['-p', here, '--emitDeclarationOnly'], { stdio: 'inherit' });
 

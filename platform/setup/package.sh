@@ -57,6 +57,6 @@ test_package() {
   done
   say 'package: testing what is in it, and the browsers that there are'
   package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \
-    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs || status=1
+    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs tests/package/readme_test.mjs || status=1
   return "$status"
 }

@@ -12,6 +12,7 @@ A comment before a fenced block makes it a test:
                             is put into one, its #include lines before it
     <!-- test: NAME in PLACE -->   the same, but only with --place PLACE, and then only those; --path brings
                             the programs that they need
+                            (tests/package/readme_test.mjs runs those of the place `package`, in JavaScript)
     <!-- output: NAME -->   what that test prints, exactly, where a line "..." stands for any number of lines
 
 The scratch copy also holds the sample models, as model.gguf, model.gguf.gz and model.safetensors. A README without a test fails.
@@ -49,11 +50,11 @@ def parse(text, place=None):
         known = tests if block["kind"] == "test" else outputs
         if name in known:
             raise Broken(f"two blocks are marked {block['kind']}: {name}")
-        if block["kind"] == "test" and language not in LANGUAGES:
-            raise Broken(f"{name} is in {language or 'no language'}, which cannot be run")
         if block["kind"] == "test" and block["place"] != place:
             elsewhere.add(name)
             continue
+        if block["kind"] == "test" and language not in LANGUAGES:
+            raise Broken(f"{name} is in {language or 'no language'}, which cannot be run")
         known[name] = (language, block["body"]) if block["kind"] == "test" else block["body"]
     if not tests:
         raise Broken("no block is marked as a test")
