@@ -458,6 +458,21 @@ for (const engine of ENGINES) {
       return assert.deepEqual(told, ['no_wasm64', 'no_wasm64']);
     });
 
+    test('the entry of one file fetches no module, and has none of 64 bits', async () => {
+      const seen = server.log.length;
+      const found = await page.run(async (origin, name) => {
+        const { open, inspect } = await import(`${origin}/dist/inline.js`);
+        const { refusalOf, tell } = await import(`${origin}/tests/page.mjs`);
+        const model = await open(`/samples/${name}`);
+        const zipped = await open('/made/model.gz');
+        const head = await inspect(`/samples/${name}`);
+        const { code } = await refusalOf(() => open(`/samples/${name}`, { bits: 64 }));
+        return { told: tell(model), zipped: tell(zipped), listed: tell(head), code };
+      }, server.origin, GGUF);
+      assert.deepEqual(found, { told: toldOf(GGUF), zipped: toldOf(GGUF), listed: listedOf(GGUF), code: 'no_wasm64' });
+      assert.deepEqual(server.log.slice(seen).filter(({ path: asked }) => asked.endsWith('.wasm')), []);
+    });
+
     test('nothing was refused by the policy', () => {
       assert.deepEqual(page.errors, []);
     });

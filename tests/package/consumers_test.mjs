@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import zlib from 'node:zlib';
-import { ENGINES, launch, missing } from './browsers.mjs';
+import { launch, missing } from './browsers.mjs';
 import { serve } from './server.mjs';
 import { BALLAST_INSTALLED, BALLAST_SAMPLES, BALLAST_SOURCE, inspected, packageFolder, read, sample } from './support.mjs';
 
@@ -88,6 +88,14 @@ const BUILDS = {
   },
 };
 
+/** One script, and nothing beside it: not even a module. */
+function buildInline() {
+  const folder = project('inline', { 'main.js': program(`import { inspect, open } from 'ballast-loader/inline';`, CALLS.slice(0, 3)) });
+  run(folder, 'esbuild', 'main.js', '--bundle', '--minify', '--format=iife', '--outdir=dist', '--log-level=warning');
+  fs.writeFileSync(path.join(folder, 'dist/index.html'), CLASSIC_PAGE);
+  return path.join(folder, 'dist');
+}
+
 const filesOf = (folder, ending) =>
   fs.readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(ending)).map((name) => path.join(folder, name));
 
@@ -110,28 +118,27 @@ function found(count = CALLS.length) {
 let server;
 before(async () => {
   const made = project('made', { 'tiny.gguf.gz': zlib.gzipSync(read(GGUF)), 'tiny.gguf.lz4': lz4(read(GGUF)) });
-  server = await serve({ built: work, dist: path.join(packageFolder, 'dist'), samples: BALLAST_SAMPLES, made });
+  server = await serve({ built: work, samples: BALLAST_SAMPLES, made });
 });
 after(() => server.close());
 
-/** What a built program found, in a page whose policy refused nothing. */
-async function foundIn(browser, folder) {
-  const page = await browser.page(`${server.origin}/built/${path.relative(work, folder)}/index.html?csp=strict`);
-  const answer = await page.run(() => globalThis.found);
-  assert.deepEqual(page.errors, []);
-  await page.close();
-  return answer;
-}
-
-const skips = new Map();
-for (const engine of ENGINES) skips.set(engine, (await missing(engine)) || false);
+const skip = await missing('chromium');
 
 describe('bundlers', () => {
   let browser;
   before(async () => {
-    if (!skips.get('chromium')) browser = await launch('chromium');
+    if (!skip) browser = await launch('chromium');
   });
   after(() => browser?.close());
+
+  /** Runs a program that was built, in a page whose policy refuses it nothing. */
+  async function assertFinds(t, folder, expected) {
+    if (!browser) return t.diagnostic(`${skip}: built, but not run`);
+    const page = await browser.page(`${server.origin}/built/${path.relative(work, folder)}/index.html?csp=strict`);
+    assert.deepEqual(await page.run(() => globalThis.found), expected);
+    assert.deepEqual(page.errors, []);
+    return page.close();
+  }
 
   for (const [name, build] of Object.entries(BUILDS)) {
     test(`${name}: one script, each module once, and it runs`, async (t) => {
@@ -143,50 +150,18 @@ describe('bundlers', () => {
       const modules = filesOf(folder, '.wasm');
       const own = MODULES.map((file) => path.join(packageFolder, 'dist', file));
       assert.ok(contents(modules).join() === contents(own).join(), modules.join());
-      if (!browser) return t.diagnostic(`${skips.get('chromium')}: built, but not run`);
-      return assert.deepEqual(await foundIn(browser, folder), found());
+      await assertFinds(t, folder, found());
     });
   }
-});
 
-/** One script, and nothing beside it: not even a module. */
-let inline;
-function buildInline() {
-  const folder = project('inline', { 'main.js': program(`import { inspect, open } from 'ballast-loader/inline';`, CALLS.slice(0, 3)) });
-  run(folder, 'esbuild', 'main.js', '--bundle', '--minify', '--format=iife', '--outdir=dist', '--log-level=warning');
-  fs.writeFileSync(path.join(folder, 'dist/index.html'), CLASSIC_PAGE);
-  return path.join(folder, 'dist');
-}
-
-for (const engine of ENGINES) {
-  describe(`the entry of one file in ${engine}`, { skip: skips.get(engine) }, () => {
-    let browser;
-    before(async () => {
-      browser = await launch(engine);
-    });
-    after(() => browser?.close());
-
-    test('it is imported as it is', async () => {
-      const page = await browser.page(`${server.origin}/echo.html?csp=strict`);
-      const seen = await page.run(async (origin) => {
-        const { open } = await import(`${origin}/dist/inline.js`);
-        const model = await open('/made/tiny.gguf.lz4');
-        const wide = await open('/samples/tiny.gguf', { bits: 64 }).catch(({ code }) => code);
-        return { bits: model.bits, names: model.tensors.map(({ name }) => name), wide };
-      }, server.origin);
-      assert.deepEqual(seen, { bits: 32, names: found()[0].names, wide: 'no_wasm64' });
-      assert.deepEqual(page.errors, []);
-    });
-
-    test('it becomes a part of one script', async () => {
-      inline ??= buildInline();
-      assert.deepEqual(fs.readdirSync(inline).sort(), ['index.html', 'main.js']);
-      const before = server.log.length;
-      assert.deepEqual(await foundIn(browser, inline), found(3));
-      assert.deepEqual(server.log.slice(before).filter(({ path: asked }) => asked.endsWith('.wasm')), []);
-    });
+  test('the entry of one file becomes a part of one script, and fetches no module', async (t) => {
+    const folder = buildInline();
+    assert.deepEqual(fs.readdirSync(folder).sort(), ['index.html', 'main.js']);
+    const seen = server.log.length;
+    await assertFinds(t, folder, found(3));
+    assert.deepEqual(server.log.slice(seen).filter(({ path: asked }) => asked.endsWith('.wasm')), []);
   });
-}
+});
 
 const TYPED = `
 import { BallastError, inspect, open, preflight, type Model, type OpenOptions, type Source } from 'ballast-loader';

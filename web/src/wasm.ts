@@ -92,7 +92,10 @@ export async function instantiate(module: WebAssembly.Module): Promise<Engine> {
     engine = engineOf(await WebAssembly.instantiate(module, { env }));
     return engine;
   } catch (error) {
-    if (!(error instanceof RangeError)) throw noModule('wasmModule', error);
+    if (error instanceof WebAssembly.LinkError || error instanceof TypeError) {
+      throw makeError('no_module', `this is not the module of ballast-loader (${error.message})`, { cause: error });
+    }
+    if (!(error instanceof RangeError)) throw error;
     // Each memory takes its addresses at once, of which engines give only so many.
     throw makeError('out_of_memory', `there is no room for another model (${error.message}): close() those that are done`, {
       cause: error,
