@@ -14,6 +14,7 @@ import { BALLAST_SAMPLES, corpus, inspected, packageFolder, read, sample } from 
 const GGUF = 'tiny.gguf';
 const SAFETENSORS = 'tiny.safetensors';
 const FIRST = 'tiny-00001-of-00003.gguf';
+const INDEX = 'tiny.safetensors.index.json';
 
 /** What the command says of a file, asked once. */
 const truths = new Map();
@@ -151,11 +152,11 @@ for (const engine of ENGINES) {
       });
     }
 
-    test('a first shard and a list of files give the set', async () => {
-      for (const kind of ['URL as text', 'Request', 'list of Blobs']) {
-        const { told, listed } = await page.run(openInPage, server.origin, kind, FIRST);
-        assert.deepEqual(told, toldOf(FIRST), kind);
-        assert.deepEqual(listed, listedOf(FIRST), kind);
+    test('a first shard, an index and a list of files give the set', async () => {
+      for (const [kind, name] of [['URL as text', FIRST], ['Request', FIRST], ['list of Blobs', FIRST], ['URL', INDEX], ['Request', INDEX]]) {
+        const { told, listed } = await page.run(openInPage, server.origin, kind, name);
+        assert.deepEqual(told, toldOf(name), kind);
+        assert.deepEqual(listed, listedOf(name), kind);
       }
     });
 
@@ -176,18 +177,19 @@ for (const engine of ENGINES) {
       const openPicked = async (origin) => {
         const { open, inspect } = await import(`${origin}/dist/web.js`);
         const { tell } = await import(`${origin}/tests/page.mjs`);
-        const files = [...document.querySelector('input').files];
+        const { files } = document.querySelector('input');
         const source = files.length === 1 ? files[0] : files;
         const model = await open(source);
         const head = await inspect(source);
         return { told: tell(model), listed: tell(head), names: model.shards.map(({ name }) => name) };
       };
       const shards = [1, 2, 3].map((number) => `tiny-0000${number}-of-00003.gguf`);
-      for (const names of [[GGUF], [SAFETENSORS], shards]) {
-        await page.setFiles('input', names.map(sample));
+      const indexed = [1, 2].map((number) => `tiny-0000${number}-of-00002.safetensors`);
+      for (const [name, names, more = []] of [[GGUF, [GGUF]], [SAFETENSORS, [SAFETENSORS]], [FIRST, shards], [INDEX, indexed, [INDEX]]]) {
+        await page.setFiles('input', [...names, ...more].map(sample));
         const picked = await page.run(openPicked, server.origin);
-        assert.deepEqual(picked.told, toldOf(names[0]));
-        assert.deepEqual(picked.listed, listedOf(names[0]));
+        assert.deepEqual(picked.told, toldOf(name));
+        assert.deepEqual(picked.listed, listedOf(name));
         assert.deepEqual(picked.names, names);
       }
     });

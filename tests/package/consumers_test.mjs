@@ -182,7 +182,7 @@ export async function first(source: Source, signal: AbortSignal): Promise<Uint8A
 }
 
 export async function directory(files: FileList, handle: FileSystemFileHandle): Promise<string> {
-  using head = await inspect([...files]);
+  using head = await inspect(files);
   const { message, fits } = await preflight(handle);
   const bytes: Uint8Array = await head.tensor('a').read();
   const model = await head.load({ tensors: ['a'] });

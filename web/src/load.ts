@@ -314,7 +314,9 @@ export function siblingsOf(engine: Engine, data: number, name: string): string[]
 
 /** The inputs of a source: an index comes first, wherever a file picker has put it. */
 export function inputsOf(platform: Platform, source: unknown, options: NetworkOptions): [Input, ...Input[]] {
-  const sources: readonly unknown[] = Array.isArray(source) ? source : [source];
+  // A FileList, too: what an <input> has picked.
+  const isList = Array.isArray(source) || (typeof FileList !== 'undefined' && source instanceof FileList);
+  const sources: readonly unknown[] = isList ? Array.from(source) : [source];
   const isIndex = ({ name }: Input) => /\.json(\.\w+)?$/.test(name);
   const [first, ...rest] = sources.map((one) => inputOf(platform, one, options)).sort((a, b) => +isIndex(b) - +isIndex(a));
   if (!first) throw makeError('unsupported_source', 'the list of files is empty (unsupported_source)');

@@ -39,8 +39,11 @@ export type FileSource =
   | ArrayBuffer
   | ArrayBufferView;
 
-/** What can be opened: a file (or the first of a set, or its index), or all files of a set, in order. */
-export type Source = FileSource | readonly FileSource[];
+/**
+ * What can be opened: a file (or the first of a set, or its index), or all files of a set: shards in order, or an index
+ * and its shards in any.
+ */
+export type Source = FileSource | readonly FileSource[] | FileList;
 
 const READ_AT_ONCE = 4 << 20;
 
