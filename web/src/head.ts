@@ -95,9 +95,10 @@ class Reading {
   async #addRanges(input: Input, ranges: Ranges): Promise<void> {
     const loader = new Loader(this.#engine, settingsOf(this.#options, input.path, ranges.size));
     try {
-      const loaded = await feedRanges(loader, ranges, this.#options.signal, (done) => {
-        this.#reporter.report(done, undefined, loader.progress.done);
-      });
+      const { signal } = this.#options;
+      const seen = (done: number) => this.#reporter.report(done, undefined, loader.progress.done);
+      // What can be read by a call goes straight to where it stays, and no more of it than the loader looks at.
+      const loaded = ranges.fill ? await feed(loader, ranges, signal, seen) : await feedRanges(loader, ranges, signal, seen);
       this.bytesRead += loaded;
       const { isCompressed } = loader.progress;
       this.data.push(loader.finish());

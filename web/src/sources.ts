@@ -132,6 +132,7 @@ export function syncRanges(
       }
       return Promise.resolve(bytes.subarray(0, done));
     },
+    fill: read,
     close,
   };
 }
