@@ -10,7 +10,7 @@ import { Reporter, feed, inputOf, load, loaderSettings, modelOf, othersOf, withS
 import { Loader } from './loader.js';
 import { Directory, Model, Tensor, TensorInfo } from './model.js';
 import type { Build } from './wasm.js';
-import { instantiate } from './wasm.js';
+import { instantiateForDirectory, keep } from './wasm.js';
 
 /** The first part that is asked for: the directory of most safetensors files fits. */
 const FIRST = 64 << 10;
@@ -145,7 +145,7 @@ export async function inspectSource(platform: Platform, source: unknown, options
   const inputs = sources.map((one) => inputOf(platform, one, options));
   // A directory that names no codec is small: the build with all of them costs one download, once.
   const attempt = async (build: Build): Promise<Head> => {
-    const engine = await abortable(platform.modules.get(build, options).then(instantiate), signal);
+    const engine = await abortable(platform.modules.get(build, options).then(instantiateForDirectory), signal);
     const reading = new Reading(engine, options);
     try {
       for (const input of inputs) await reading.add(input);
@@ -226,6 +226,13 @@ export class Head extends Directory<HeadTensor> {
 
   protected override release(): void {
     for (const { ranges } of this.#parts) void ranges?.close();
+  }
+
+  override close(): void {
+    if (this.isClosed) return;
+    const { engine } = this.held;
+    super.close();
+    keep(engine);
   }
 
   /** Bytes of all files together, where that is known. */
