@@ -271,6 +271,17 @@ test('a closed model gives its memory back', async () => {
   assert.ok(most < 3.2 * bytes, `${most >> 20} MiB at most`);
 });
 
+test('pieces that a program has given stay as they are', async () => {
+  const bytes = read(GGUF);
+  const pieces = [0, 1000].map((at) => new Uint8Array(bytes.subarray(at, at === 0 ? 1000 : undefined)));
+  const stream = () => ReadableStream.from(pieces);
+  for (const source of [stream(), new Response(stream())]) {
+    using model = await open(source);
+    assertSame(model, inspected(sample(GGUF)));
+    assert.ok(Buffer.concat(pieces).equals(bytes));
+  }
+});
+
 test('the instance of a closed directory serves the next one, and keeps nothing of the last', async (t) => {
   const [gguf, safetensors] = [GGUF, SAFETENSORS].map((name) => inspected(sample(name)));
   const instantiate = t.mock.method(WebAssembly, 'instantiate');
