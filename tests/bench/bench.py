@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Measures Ballast and holds it against its bounds, with peers beside it in the same run.
 
-usage: bench.py --build FOLDER [--wasm FOLDER] [--inputs FOLDER] [--only SECTION ...] [--rounds N] [--small] [--cpu]
+usage: bench.py --build FOLDER [--wasm FOLDER] [--package FOLDER] [--inputs FOLDER] [--only SECTION ...] [--rounds N]
+                [--small] [--cpu]
 
 FOLDER is a release build with -DBALLAST_BUILD_BENCH=ON, and the folder of a WebAssembly build for the sections that begin
-with wasm. Inputs are made by its make-samples, once, in --inputs (default: BALLAST_CACHE, else the user's cache folder).
+with wasm, and the folder in which the npm package is installed (build/package of the test command) for those that begin with
+package. Inputs are made by its make-samples, once, in --inputs (default: BALLAST_CACHE, else the user's cache folder).
 Sections: instructions, memory, json, wasm-memory, bytes, wasm, time; and of decompression (codec_bench.py)
-codec-instructions, codec-memory, wasm-codec-memory, codecs, codec-threads, wasm-codecs. --small decodes less, to see
-whether everything runs; --cpu takes processor time for time, which a busy machine changes less (of one thread only:
-decoder, push, wasm-codecs).
+codec-instructions, codec-memory, wasm-codec-memory, codecs, codec-threads, wasm-codecs; and of the npm package
+(package_bench.py) package-node, package-browser, package-directory, in the machine's Node and in $BALLAST_NODE64. --small
+takes smaller models there, to see whether everything runs; --cpu takes processor time for time, which a busy machine changes
+less (of one thread only: decoder, push, wasm-codecs).
 
 Machines differ and are noisy, so nothing here is a bare time: costs are instructions counted by callgrind, or ratios of two
 programs that alternate in one run (medians; more than 1 means that Ballast is faster). The section `time` is for reading
@@ -24,17 +27,20 @@ import sys
 import tempfile
 
 from codec_bench import CodecSections
+from package_bench import PackageSections
 
 MILLION = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
 SECTIONS = ("instructions", "memory", "json", "wasm-memory", "bytes", "wasm", "time",
-            "codec-instructions", "codec-memory", "wasm-codec-memory", "codecs", "codec-threads", "wasm-codecs")
+            "codec-instructions", "codec-memory", "wasm-codec-memory", "codecs", "codec-threads", "wasm-codecs",
+            "package-node", "package-browser", "package-directory")
 
 
-class Bench(CodecSections):
-    def __init__(self, build, wasm, inputs, rounds, small):
-        self.build, self.wasm, self.inputs, self.rounds, self.small = build, wasm, inputs, rounds, small
+class Bench(CodecSections, PackageSections):
+    def __init__(self, build, wasm, package, inputs, rounds, small):
+        self.build, self.wasm, self.package = build, wasm, package
+        self.inputs, self.rounds, self.small = inputs, rounds, small
         self.passed = self.failed = 0
 
     def program(self, name):
@@ -207,6 +213,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", required=True)
     parser.add_argument("--wasm")
+    parser.add_argument("--package")
     parser.add_argument("--inputs", default=os.path.join(cache, "bench-inputs"))
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--rounds", type=int, default=9)
@@ -216,10 +223,14 @@ def main():
     if options.cpu:
         os.environ["BALLAST_BENCH_CLOCK"] = "cpu"
     bench = Bench(os.path.abspath(options.build), options.wasm and os.path.abspath(options.wasm),
-                  os.path.abspath(options.inputs), options.rounds, options.small)
+                  options.package and os.path.abspath(options.package), os.path.abspath(options.inputs),
+                  options.rounds, options.small)
     for section in options.only:
         if section.startswith("wasm") and not options.wasm:
             print(f"{section}: skipped: there is no WebAssembly build; name its folder with --wasm")
+            continue
+        if section.startswith("package") and not options.package:
+            print(f"{section}: skipped: name the folder in which the npm package is installed with --package")
             continue
         run = getattr(bench, "run_" + section.replace("-", "_"))
         print(f"{section}: {run.__doc__}")

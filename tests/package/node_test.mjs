@@ -334,6 +334,45 @@ test('a closed model gives its memory back', async () => {
   assert.ok(most < 3.2 * bytes, `${most >> 20} MiB at most`);
 });
 
+test('pieces that a program has given stay as they are', async () => {
+  const bytes = read(GGUF);
+  const pieces = [0, 1000].map((at) => new Uint8Array(bytes.subarray(at, at === 0 ? 1000 : undefined)));
+  const stream = () => ReadableStream.from(pieces);
+  for (const source of [stream(), new Response(stream())]) {
+    using model = await open(source);
+    assertSame(model, inspected(sample(GGUF)));
+    assert.ok(Buffer.concat(pieces).equals(bytes));
+  }
+});
+
+test('the instance of a closed directory serves the next one, and keeps nothing of the last', async (t) => {
+  const [gguf, safetensors] = [GGUF, SAFETENSORS].map((name) => inspected(sample(name)));
+  const instantiate = t.mock.method(WebAssembly, 'instantiate');
+  const made = () => instantiate.mock.callCount();
+  const uses = [];
+  for (let i = 0; i < 5; ++i) {
+    using head = await inspect(sample(GGUF));
+    assertSame(head, gguf);
+    uses.push(head.memory());
+    if (i === 0) instantiate.mock.resetCalls();
+  }
+  assert.equal(made(), 0);
+  assert.deepEqual(uses, Array(5).fill(uses[0]));
+
+  // Those that are open at once have one each, and so has a model.
+  const first = await inspect(sample(GGUF));
+  const second = await inspect(sample(SAFETENSORS));
+  assert.equal(made(), 1);
+  assertSame(first, gguf);
+  assertSame(second, safetensors);
+  first.close();
+  first.close();
+  using model = await open(sample(GGUF));
+  assert.equal(made(), 2);
+  assertSame(model, gguf);
+  second.close();
+});
+
 test('an abort ends a load at once, with its reason, and the connection with it', async () => {
   for (const load of [open, inspect]) {
     const already = await refusal(() => load(sample(GGUF), { signal: AbortSignal.abort('no more') }));

@@ -225,6 +225,9 @@ void safetensors(Output& out, std::uint64_t count, std::uint64_t rows, std::uint
 
 void safetensors20k(Output& out) { safetensors(out, 20'000, 4, 8, "F32", 4); }
 void safetensors300(Output& out) { safetensors(out, kLargeTensors, kRowsFor2G, 1'024, "F16", 2); }
+void safetensors768m(Output& out) {
+  safetensors(out, kLargeTensors, kRowsFor768M, 1'024, "F16", 2);
+}
 
 // Matrices of 2,048 columns of gaussian weights, in a model of about so many bytes. No layer's
 // weights are as large as another's, as in trained models.
@@ -306,6 +309,7 @@ constexpr std::array kRecipes{
     Recipe{"tensors768m", ".gguf", 1, tensors768m},
     Recipe{"safetensors20k", ".safetensors", 1, safetensors20k},
     Recipe{"safetensors300", ".safetensors", 1, safetensors300},
+    Recipe{"safetensors768m", ".safetensors", 1, safetensors768m},
     Recipe{"sparse40g", ".gguf", 1, sparse40g, kSparseData},
     Recipe{"million", ".gguf", 1, million},
     Recipe{"hostile-names", ".gguf", 1, hostile_names},

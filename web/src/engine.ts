@@ -49,6 +49,29 @@ const SCRATCH = 256;
 const OUT = 16; // what calls put out, in the scratch; behind it structures
 const FIELDS = 64;
 
+interface Place {
+  readonly name: string;
+  readonly type: 'u' | 'i' | 'p';
+  readonly offset: number;
+}
+
+const places = { 32: new Map<StructureName, readonly Place[]>(), 64: new Map<StructureName, readonly Place[]>() };
+
+/** Where the fields of a structure lie, found once: each at a multiple of its size. */
+function placesOf(kind: StructureName, bits: 32 | 64): readonly Place[] {
+  const known = places[bits].get(kind);
+  if (known) return known;
+  let end = 0;
+  const found = STRUCTURES[kind].map(([name, type]) => {
+    const size = type === 'u' ? 8 : type === 'i' ? 4 : bits / 8;
+    const offset = Math.ceil(end / size) * size;
+    end = offset + size;
+    return { name, type, offset };
+  });
+  places[bits].set(kind, found);
+  return found;
+}
+
 export class Engine {
   readonly bits: 32 | 64;
   readonly #parts: Parts;
@@ -188,13 +211,12 @@ export class Engine {
   read<Name extends StructureName>(kind: Name, address: number): Structure<Name> {
     const fields: Record<string, number | bigint> = {};
     const data = this.#data;
-    const width = this.bits / 8;
-    let at = address;
-    for (const [name, type] of STRUCTURES[kind]) {
-      const size = type === 'u' ? 8 : type === 'i' ? 4 : width;
-      at = Math.ceil(at / size) * size;
-      fields[name] = type === 'u' ? data.getBigUint64(at, true) : type === 'i' ? data.getInt32(at, true) : this.pointer(at);
-      at += size;
+    const isWide = this.bits === 64;
+    for (const { name, type, offset } of placesOf(kind, this.bits)) {
+      const at = address + offset;
+      if (type === 'i') fields[name] = data.getInt32(at, true);
+      else if (type === 'p' && !isWide) fields[name] = data.getUint32(at, true);
+      else fields[name] = type === 'p' ? Number(data.getBigUint64(at, true)) : data.getBigUint64(at, true);
     }
     return fields as Structure<Name>;
   }

@@ -10,7 +10,7 @@ import { Reporter, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, si
 import { Loader } from './loader.js';
 import { Directory, Model, Tensor, TensorInfo } from './model.js';
 import type { Build } from './wasm.js';
-import { instantiate } from './wasm.js';
+import { instantiateForDirectory, keep } from './wasm.js';
 
 /** The first part that is asked for: the directory of most safetensors files fits. */
 const FIRST = 64 << 10;
@@ -95,9 +95,10 @@ class Reading {
   async #addRanges(input: Input, ranges: Ranges): Promise<void> {
     const loader = new Loader(this.#engine, settingsOf(this.#options, input.path, ranges.size));
     try {
-      const loaded = await feedRanges(loader, ranges, this.#options.signal, (done) => {
-        this.#reporter.report(done, undefined, loader.progress.done);
-      });
+      const { signal } = this.#options;
+      const seen = (done: number) => this.#reporter.report(done, undefined, loader.progress.done);
+      // What can be read by a call goes straight to where it stays, and no more of it than the loader looks at.
+      const loaded = ranges.fill ? await feed(loader, ranges, signal, seen) : await feedRanges(loader, ranges, signal, seen);
       this.bytesRead += loaded;
       const { isCompressed } = loader.progress;
       this.data.push(loader.finish());
@@ -142,7 +143,7 @@ export async function inspectSource(platform: Platform, source: unknown, options
   const inputs = inputsOf(platform, source, options);
   // A directory that names no codec is small: the build with all of them costs one download, once.
   const attempt = async (build: Build): Promise<Head> => {
-    const engine = await abortable(platform.modules.get(build, options).then(instantiate), signal);
+    const engine = await abortable(platform.modules.get(build, options).then(instantiateForDirectory), signal);
     const reading = new Reading(engine, options);
     try {
       for (const input of inputs) await reading.add(input);
@@ -232,6 +233,13 @@ export class Head extends Directory<HeadTensor> {
 
   protected override release(): void {
     for (const { ranges } of this.#parts) void ranges?.close();
+  }
+
+  override close(): void {
+    if (this.isClosed) return;
+    const { engine } = this.held;
+    super.close();
+    keep(engine);
   }
 
   /** Bytes of all files together, where that is known. */

@@ -22,6 +22,8 @@ export interface Ranges {
   readonly size: number;
   /** Exactly these bytes. */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Bytes straight into the heap, for sources that can (see Stream). */
+  readonly fill?: Stream['fill'];
   close(): Promise<void> | void;
 }
 

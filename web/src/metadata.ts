@@ -111,9 +111,15 @@ export class MetadataArray implements Iterable<MetadataValue> {
   }
 
   *[Symbol.iterator](): IterableIterator<MetadataValue> {
+    let bytes = this.#bytes();
+    let data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let i = 0, at = 0; i < this.length; ++i) {
-      const bytes = this.#bytes(); // again each time: memory may have grown in between
-      const { value, end } = this.#decode(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), at);
+      // In between the model may have been closed, or its memory may have grown.
+      if (this.#memory.engine.heap.buffer !== bytes.buffer) {
+        bytes = this.#bytes();
+        data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      }
+      const { value, end } = this.#decode(bytes, data, at);
       at = end;
       yield value;
     }

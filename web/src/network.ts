@@ -67,7 +67,8 @@ function sizeOf(response: Response): number | undefined {
 
 function bodyOf(response: Response, path: string, size: number | undefined, signal?: AbortSignal): Stream {
   if (!response.body) return { size: 0, pull: () => Promise.resolve(undefined), close: () => undefined };
-  const stream = readable(response.body as ReadableStream<Uint8Array>, size);
+  // A response that a script has made ('default') may give pieces that the script has, too.
+  const stream = readable(response.body as ReadableStream<Uint8Array>, size, response.type !== 'default');
   const { pull } = stream;
   return { ...stream, pull: () => connected(path, async () => pull?.(), signal) };
 }

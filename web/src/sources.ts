@@ -47,26 +47,41 @@ export type Source = FileSource | readonly FileSource[] | FileList;
 
 const READ_AT_ONCE = 4 << 20;
 
-/** Pieces of a stream of bytes, by one buffer that is used again and again where the engine can do that. */
-export function readable(stream: ReadableStream<Uint8Array>, size?: number): Stream {
-  let byob: ReadableStreamBYOBReader | undefined;
+/** Frees the memory of bytes at once, where the engine can: a collector comes when hundreds of megabytes are waiting. */
+function release(bytes: Uint8Array | undefined): void {
+  (bytes?.buffer as { transfer?: (length: number) => unknown } | undefined)?.transfer?.(0);
+}
+
+/** Whether a stream gives its bytes into a buffer that it is handed. */
+function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
   try {
-    byob = stream.getReader({ mode: 'byob' });
+    stream.getReader({ mode: 'byob' }).releaseLock();
+    return true;
   } catch {
-    // Not a stream of bytes, or an engine without such readers.
+    return false; // not a stream of bytes, or an engine without such readers
   }
-  if (!byob) {
+}
+
+/**
+ * Pieces of a stream of bytes, by one buffer that is used again and again where the engine can do that. `isOurs` says
+ * that nobody else has the pieces, so that each can be freed when the next one is wanted.
+ */
+export function readable(stream: ReadableStream<Uint8Array>, size?: number, isOurs = false): Stream {
+  if (!isByteStream(stream)) {
     const reader = stream.getReader();
+    let last: Uint8Array | undefined;
     return {
       size,
       pull: async () => {
+        if (isOurs) release(last);
         const { value } = await reader.read();
+        last = value;
         return value;
       },
       close: (reason) => reader.cancel(reason).catch(() => undefined),
     };
   }
-  const reader = byob;
+  const reader = stream.getReader({ mode: 'byob' });
   let buffer = new ArrayBuffer(READ_AT_ONCE);
   return {
     size,
@@ -97,6 +112,24 @@ async function readingFile<T>(path: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
+/** Pieces of a Blob: of its stream where one buffer serves for all, and else part by part, so that no queue can grow. */
+function blobStream(blob: Blob): Stream {
+  const stream = blob.stream();
+  if (isByteStream(stream)) return readable(stream, blob.size);
+  let done = 0;
+  let last: Uint8Array | undefined;
+  return {
+    size: blob.size,
+    pull: async () => {
+      release(last);
+      last = new Uint8Array(await blob.slice(done, done + READ_AT_ONCE).arrayBuffer());
+      done += last.length;
+      return last.length > 0 ? last : undefined;
+    },
+    close: () => undefined,
+  };
+}
+
 export function blobInput(blob: Blob, path = 'name' in blob ? String(blob.name) : ''): Input {
   const bytesOf = async (part: Blob) => new Uint8Array(await readingFile(path, () => part.arrayBuffer()));
   const ranges: Ranges = {
@@ -105,7 +138,7 @@ export function blobInput(blob: Blob, path = 'name' in blob ? String(blob.name) 
     close: () => undefined,
   };
   const stream = (): Stream => {
-    const { pull, ...rest } = readable(blob.stream(), blob.size);
+    const { pull, ...rest } = blobStream(blob);
     return { ...rest, pull: () => readingFile(path, async () => pull?.()) };
   };
   return {
@@ -157,6 +190,7 @@ export function syncRanges(
       }
       return Promise.resolve(bytes.subarray(0, done));
     },
+    fill: read,
     close,
   };
 }

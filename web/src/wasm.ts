@@ -112,6 +112,38 @@ export async function compileFrom(what: string, compile: () => Promise<WebAssemb
   }
 }
 
+// Directories are small, come one after another, and hand out no views: the instance of one that was closed serves the
+// next. Its memory is there already; of a new one, the first touch of each page can take longer than the reading.
+
+/** An instance is let go when its memory has grown beyond this, or when nobody wants it for a while. */
+const KEPT_BYTES = 32 << 20;
+const KEPT_MILLISECONDS = 10_000;
+
+const modules = new WeakMap<Engine, WebAssembly.Module>();
+let kept: Engine | undefined;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** An instance for a directory: the one that was kept, or a new one. */
+export async function instantiateForDirectory(module: WebAssembly.Module): Promise<Engine> {
+  if (kept && modules.get(kept) === module) {
+    const engine = kept;
+    keep(undefined);
+    return engine;
+  }
+  const engine = await instantiate(module);
+  modules.set(engine, module);
+  return engine;
+}
+
+/** Keeps the instance of a directory that is closed, for the next one; instead of any other. */
+export function keep(engine: Engine | undefined): void {
+  if (engine && engine.memory().peak > KEPT_BYTES) return;
+  clearTimeout(timer);
+  kept = engine;
+  timer = engine && setTimeout(() => keep(undefined), KEPT_MILLISECONDS);
+  (timer as { unref?: () => void } | undefined)?.unref?.(); // Node does not wait for it
+}
+
 /** A module by way of the network, compiled while it comes where the server calls it what it is. */
 export function compileUrl(url: string | URL): Promise<WebAssembly.Module> {
   return compileFrom(String(url), async () => {
