@@ -33,6 +33,10 @@ wasm-ld-19      LLD_19                lld-19                 -                - 
 llvm-ar-19      LLVM_19's_tools       llvm-19                -                -          -          -
 node            Node_18               nodejs                 nodejs           nodejs     node       -
 npm             npm                   npm                    npm              npm        node       -
+chromium        Chromium              chromium               chromium         chromium   -          -
+firefox         Firefox               firefox-esr            firefox          firefox    -          -
+webkit          WebKitGTK's_driver    webkit2gtk-driver      webkitgtk6.0     -          -          -
+xvfb            Xvfb                  xvfb                   xorg-x11-server-Xvfb xorg-server-xvfb - -
 xz              xz                    xz-utils               xz               xz         xz         -
 gzip            gzip                  gzip                   gzip             gzip       gzip       -
 pigz            pigz                  pigz                   pigz             pigz       pigz       -
@@ -102,6 +106,9 @@ missing() {
       ninja) has_generator ;;
       CLI11 | fmt | Catch2 | boost | boost-* | zlib | lib*) [[ $found == *" $need "* ]] ;;
       python3) have python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ;;
+      firefox) have firefox-esr || have firefox ;;
+      webkit) have WebKitWebDriver ;;
+      xvfb) have Xvfb ;;
       clang-runtime) have clang++-19 && has_clang_runtime ;;
       *) have "$need" ;;
     esac || echo "$need"

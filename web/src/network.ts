@@ -4,7 +4,7 @@ import type { Input, Ranges, Stream } from './input.js';
 import { lastPart } from './input.js';
 import { BallastError, makeError } from './errors.js';
 import type { NetworkOptions } from './sources.js';
-import { readable } from './sources.js';
+import { isByteStream, readable, release } from './sources.js';
 
 /** What a URL is called: without what may be a secret, and is long. */
 function pathOf(url: string): string {
@@ -201,6 +201,44 @@ class HttpRanges implements Ranges {
   }
 }
 
+/** What is fetched at once where a file comes in parts. */
+const PART = 4 << 20;
+
+/** A file part by part, of which the next is under way while one is used. */
+function partsOf(ranges: HttpRanges, signal?: AbortSignal): Stream {
+  const own = new AbortController();
+  const abort = () => own.abort(signal?.reason);
+  signal?.addEventListener('abort', abort);
+  let end = 0;
+  const ask = (): Promise<Uint8Array | undefined> => {
+    const start = end;
+    end = Math.min(start + PART, ranges.size);
+    const part = start < end ? ranges.read(start, end - start, own.signal) : Promise.resolve(undefined);
+    part.catch(() => undefined); // whoever pulls it will see
+    return part;
+  };
+  let next = ask();
+  let last: Uint8Array | undefined;
+  return {
+    size: ranges.size,
+    pull: async () => {
+      release(last);
+      last = await next;
+      next = ask();
+      return last;
+    },
+    close: (reason) => {
+      signal?.removeEventListener('abort', abort);
+      own.abort(reason);
+      ranges.close();
+    },
+  };
+}
+
+let queues: boolean | undefined;
+/** Whether this engine takes what a server sends into a queue without end: without buffers that are filled when wanted. */
+const hasQueues = (): boolean => (queues ??= !isByteStream(new Response(new Uint8Array(1)).body as ReadableStream<Uint8Array>));
+
 /** What is asked for again and again, with other headers. */
 type Send = (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>;
 
@@ -212,6 +250,10 @@ function networkInput(url: string, send: Send, sibling: (name: string) => Input)
     name: nameOf(path),
     isRereadable: true,
     stream: async (signal) => {
+      if (hasQueues()) {
+        const ranges = new HttpRanges(path, asked);
+        if (await ranges.begin(signal)) return partsOf(ranges, signal);
+      }
       const response = await asked({}, signal);
       if (!response.ok) {
         await response.body?.cancel();

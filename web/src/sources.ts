@@ -48,12 +48,12 @@ export type Source = FileSource | readonly FileSource[] | FileList;
 const READ_AT_ONCE = 4 << 20;
 
 /** Frees the memory of bytes at once, where the engine can: a collector comes when hundreds of megabytes are waiting. */
-function release(bytes: Uint8Array | undefined): void {
+export function release(bytes: Uint8Array | undefined): void {
   (bytes?.buffer as { transfer?: (length: number) => unknown } | undefined)?.transfer?.(0);
 }
 
 /** Whether a stream gives its bytes into a buffer that it is handed. */
-function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
+export function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
   try {
     stream.getReader({ mode: 'byob' }).releaseLock();
     return true;
