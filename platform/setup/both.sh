@@ -132,10 +132,11 @@ test_both() {
   # The tools make files that the library must read: each has a variant of its format that others do not write.
   provide "$build_needs Catch2 python3" \
     "libdeflate boost-json boost-iostreams gzip pigz bgzip bzip2 pbzip2 xz pixz zstd pzstd lz4 \
-     chromium firefox webkit xvfb ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 pkg-config shellcheck valgrind"
+     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 pkg-config shellcheck valgrind"
   if wasm_can_be_had; then
     wasm=missing
     ! wasm_try 32 64 || wasm=due
+    provide "$build_needs" 'chromium firefox webkit xvfb'
   else
     say 'goes on without WebAssembly, which needs an Emscripten (an emsdk, for example) and BALLAST_WASM_PREFIX, or a' \
       'Debian where packages may be installed; its suites are left out'
