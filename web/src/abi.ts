@@ -32,10 +32,13 @@ export const SIGNATURES = {
 
 export type FunctionName = keyof typeof SIGNATURES;
 
-/** The fields of a structure in order: their names, and u, i or p as above. */
-type Layout = readonly (readonly [name: string, type: 'u' | 'i' | 'p'])[];
+/** What a field is: u, i or p as above, or b, 64 bits that are any number. */
+export type FieldType = 'u' | 'i' | 'p' | 'b';
 
-const VALUE = [['bits', 'u'], ['data', 'p'], ['size', 'p'], ['type', 'i'], ['elementType', 'i']] as const;
+/** The fields of a structure in order. */
+type Layout = readonly (readonly [name: string, type: FieldType])[];
+
+const VALUE = [['bits', 'b'], ['data', 'p'], ['size', 'p'], ['type', 'i'], ['elementType', 'i']] as const;
 
 export const STRUCTURES = {
   error: [
@@ -65,9 +68,10 @@ export const STRUCTURES = {
 
 export type StructureName = keyof typeof STRUCTURES;
 
-/** A structure that was read: 64-bit fields are bigint, the others numbers. */
+/** A structure that was read: of a uint64_t the number, undefined where it is BALLAST_UNKNOWN; its bits where any means something. */
 export type Structure<Name extends StructureName> = {
-  readonly [Field in (typeof STRUCTURES)[Name][number] as Field[0]]: Field[1] extends 'u' ? bigint : number;
+  readonly [Field in (typeof STRUCTURES)[Name][number] as Field[0]]: Field[1] extends 'u' ? number | undefined
+    : Field[1] extends 'b' ? bigint : number;
 };
 
 /** Numbers of ballast_options_set. */
@@ -83,9 +87,6 @@ export const OPTIONS = {
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;
-
-/** BALLAST_UNKNOWN: a number that nobody knows. */
-export const UNKNOWN = 2n ** 64n - 1n;
 
 /** Which numbers of an error mean something. */
 export const HAS_OFFSET = 1;

@@ -1,5 +1,5 @@
 // Engine: one instance of the C API, ours or the caller's own, with its memory.
-import type { FunctionName, OptionName, Structure, StructureName } from './abi.js';
+import type { FieldType, FunctionName, OptionName, Structure, StructureName } from './abi.js';
 import {
   HAS_ACTUAL, HAS_EXPECTED, HAS_INPUT_OFFSET, HAS_OFFSET, OPTIONS, SIGNATURES, STRUCTURES, SUBJECT_KEY,
   SUBJECT_TENSOR,
@@ -51,33 +51,48 @@ const FIELDS = 64;
 
 interface Place {
   readonly name: string;
-  readonly type: 'u' | 'i' | 'p';
+  readonly type: FieldType;
   readonly offset: number;
 }
 
-const places = { 32: new Map<StructureName, readonly Place[]>(), 64: new Map<StructureName, readonly Place[]>() };
+/** Two halves, because a bigint would be an object for each of the ten thousand tensors that a model may have. */
+function u64At(words: Uint32Array, at: number): number | undefined {
+  const low = words[at] as number;
+  const high = words[at + 1] as number;
+  return low === 0xffff_ffff && high === 0xffff_ffff ? undefined : high * 2 ** 32 + low;
+}
+
+/** A structure in memory. */
+interface Shape {
+  readonly places: readonly Place[];
+  /** An object with all of its fields: a copy of it never has to grow. */
+  readonly empty: Readonly<Record<string, number | bigint | undefined>>;
+}
+
+const shapes = { 32: new Map<StructureName, Shape>(), 64: new Map<StructureName, Shape>() };
 
 /** Where the fields of a structure lie, found once: each at a multiple of its size. */
-function placesOf(kind: StructureName, bits: 32 | 64): readonly Place[] {
-  const known = places[bits].get(kind);
+function shapeOf(kind: StructureName, bits: 32 | 64): Shape {
+  const known = shapes[bits].get(kind);
   if (known) return known;
   let end = 0;
-  const found = STRUCTURES[kind].map(([name, type]) => {
-    const size = type === 'u' ? 8 : type === 'i' ? 4 : bits / 8;
+  const places = STRUCTURES[kind].map(([name, type]) => {
+    const size = type === 'i' ? 4 : type === 'p' ? bits / 8 : 8;
     const offset = Math.ceil(end / size) * size;
     end = offset + size;
     return { name, type, offset };
   });
-  places[bits].set(kind, found);
-  return found;
+  const shape = { places, empty: Object.fromEntries(places.map(({ name }) => [name, 0])) };
+  shapes[bits].set(kind, shape);
+  return shape;
 }
 
 export class Engine {
   readonly bits: 32 | 64;
   readonly #parts: Parts;
-  readonly #calls = new Map<FunctionName, { call: Callable; parameters: string; result: string }>();
+  readonly #calls = new Map<FunctionName, Callable>();
   readonly #scratch: number;
-  #view: DataView | undefined;
+  #view: Uint32Array | undefined;
 
   constructor(parts: Parts) {
     this.bits = parts.bits;
@@ -109,23 +124,25 @@ export class Engine {
     return decodeText(heap.subarray(address, end));
   }
 
-  get #data(): DataView {
+  /** The memory as words, which every field of a structure begins with one of. */
+  get #words(): Uint32Array {
     const { buffer } = this.heap;
-    if (this.#view?.buffer !== buffer) this.#view = new DataView(buffer);
+    if (this.#view?.buffer !== buffer) this.#view = new Uint32Array(buffer);
     return this.#view;
   }
 
   pointer(address: number): number {
-    return this.bits === 64 ? Number(this.#data.getBigUint64(address, true)) : this.#data.getUint32(address, true);
+    return this.bits === 32 ? (this.#words[address / 4] as number) : this.u64(address) ?? 0;
   }
 
-  u64(address: number): bigint {
-    return this.#data.getBigUint64(address, true);
+  /** A uint64_t, rounded beyond 2^53; undefined where it is BALLAST_UNKNOWN. */
+  u64(address: number): number | undefined {
+    return u64At(this.#words, address / 4);
   }
 
   #store(address: number, pointer: number): void {
-    if (this.bits === 64) this.#data.setBigUint64(address, BigInt(pointer), true);
-    else this.#data.setUint32(address, pointer, true);
+    this.#words[address / 4] = pointer;
+    if (this.bits === 64) this.#words[address / 4 + 1] = pointer / 2 ** 32;
   }
 
   allocate(size: number): number {
@@ -155,17 +172,21 @@ export class Engine {
   // ---- Calls ------------------------------------------------------------------------------------
 
   call(name: FunctionName, ...args: (number | bigint)[]): number {
-    let entry = this.#calls.get(name);
-    if (!entry) {
-      const [parameters = '', result = ''] = SIGNATURES[name].split('>');
-      entry = { call: this.#parts.find(name), parameters, result };
-      this.#calls.set(name, entry);
+    let call = this.#calls.get(name);
+    if (!call) this.#calls.set(name, (call = this.#callable(name)));
+    return call(...args) as number;
+  }
+
+  /** A function that takes numbers, whatever the module wants, and answers one. */
+  #callable(name: FunctionName): Callable {
+    const [parameters = '', result = ''] = SIGNATURES[name].split('>');
+    const call = this.#parts.find(name);
+    if (this.bits === 32 && !parameters.includes('u')) {
+      return result === 'p' ? (...args) => Number(call(...args)) >>> 0 : (...args) => call(...args) ?? 0;
     }
-    const { call, parameters, result } = entry;
     const wide = this.bits === 64 ? 'pu' : 'u';
-    const given = args.map((arg, i) => (wide.includes(parameters.charAt(i)) ? BigInt(arg) : Number(arg)));
-    const answer = Number(call(...given) ?? 0);
-    return result === 'p' && this.bits === 32 ? answer >>> 0 : answer;
+    const isWide = Array.from(parameters, (kind) => wide.includes(kind));
+    return (...args) => Number(call(...args.map((arg, i) => (isWide[i] === true ? BigInt(arg) : Number(arg)))) ?? 0);
   }
 
   /** A call whose last argument is a ballast_error **, and which fails where it answers a code. */
@@ -191,7 +212,7 @@ export class Engine {
     const address = this.pointer(this.#scratch);
     if (address === 0) return makeError('out_of_memory', 'there is no memory left, not even for the error', { actual: code });
     const error = this.read('error', address);
-    const has = (bit: number, value: bigint) => ((error.has & bit) !== 0 ? Number(value) : undefined);
+    const has = (bit: number, value: number | undefined) => ((error.has & bit) !== 0 ? (value ?? 2 ** 64) : undefined);
     const subject = this.text(error.subject, error.subjectSize);
     const path = this.text(error.path);
     const made = makeError(codeOf(this.text(error.name)), this.text(error.what), {
@@ -209,16 +230,17 @@ export class Engine {
 
   /** The structure at an address. */
   read<Name extends StructureName>(kind: Name, address: number): Structure<Name> {
-    const fields: Record<string, number | bigint> = {};
-    const data = this.#data;
-    const isWide = this.bits === 64;
-    for (const { name, type, offset } of placesOf(kind, this.bits)) {
-      const at = address + offset;
-      if (type === 'i') fields[name] = data.getInt32(at, true);
-      else if (type === 'p' && !isWide) fields[name] = data.getUint32(at, true);
-      else fields[name] = type === 'p' ? Number(data.getBigUint64(at, true)) : data.getBigUint64(at, true);
+    const { places, empty } = shapeOf(kind, this.bits);
+    const fields = { ...empty };
+    const words = this.#words;
+    for (const { name, type, offset } of places) {
+      const at = (address + offset) / 4;
+      fields[name] = type === 'i' ? (words[at] as number) | 0
+        : type === 'u' ? u64At(words, at)
+        : type === 'b' ? (BigInt(words[at + 1] as number) << 32n) | BigInt(words[at] as number)
+        : this.bits === 32 ? words[at] : u64At(words, at) ?? 0;
     }
-    return fields as Structure<Name>;
+    return fields as unknown as Structure<Name>;
   }
 
   /** What a call fills in, or undefined where it answers 0. Calls without a result always fill it in. */

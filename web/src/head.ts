@@ -203,6 +203,7 @@ export class Head extends Directory<HeadTensor> {
   readonly #source: unknown;
   readonly #options: OpenOptions;
   #parts: readonly Part[] = [];
+  readonly #reader = (tensor: HeadTensor, options: WorkOptions) => this.#readTensor(tensor, options);
 
   /** @internal */
   constructor(platform: Platform, source: unknown, options: OpenOptions, engine: Engine, model: number, reading: Reading) {
@@ -224,7 +225,7 @@ export class Head extends Directory<HeadTensor> {
   }
 
   protected wrap(found: Structure<'tensor'>): HeadTensor {
-    return new HeadTensor(this.held.engine, found, (tensor, options) => this.#readTensor(tensor, options));
+    return new HeadTensor(this.held.engine, found, this.#reader);
   }
 
   protected override sizeOfShard(index: number, found: Structure<'file'>): number | undefined {

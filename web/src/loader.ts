@@ -1,9 +1,5 @@
 // Loader: a load under way in the memory of an engine. JavaScript puts the bytes where C++ says.
-import { UNKNOWN } from './abi.js';
 import type { Engine, Settings } from './engine.js';
-
-/** A number where it is known. */
-export const known = (value: bigint): number | undefined => (value === UNKNOWN ? undefined : Number(value));
 
 export class Loader {
   readonly #engine: Engine;
@@ -45,10 +41,10 @@ export class Loader {
     const found = this.#engine.look('ballast_loader_progress', 'progress', this.#handle);
     if (!found) return { done: 0, total: undefined, inputDone: 0, isCompressed: false };
     return {
-      done: Number(found.done),
-      total: known(found.total),
-      inputDone: Number(found.inputDone),
-      isCompressed: found.inputDone > 0n,
+      done: found.done ?? 0,
+      total: found.total,
+      inputDone: found.inputDone ?? 0,
+      isCompressed: (found.inputDone ?? 0) > 0,
     };
   }
 

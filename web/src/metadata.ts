@@ -241,7 +241,7 @@ export class Metadata implements Iterable<[string, MetadataValue]> {
     const found = engine.look('ballast_model_entry', 'entry', this.#model, index);
     if (!found) return undefined;
     const key = engine.text(found.key, found.keySize);
-    return { key, type: typeOf(found.type), value: valueOf(this.#memory, found), offset: Number(found.offset) };
+    return { key, type: typeOf(found.type), value: valueOf(this.#memory, found), offset: found.offset ?? 0 };
   }
 
   *entries(): IterableIterator<MetadataEntry> {

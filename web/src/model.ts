@@ -4,11 +4,9 @@
 // `Disposable` comes along for users whose `lib` has none.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Structure } from './abi.js';
-import { UNKNOWN } from './abi.js';
 import type { ErrorCode } from './codes.js';
 import type { Engine } from './engine.js';
 import { makeError } from './errors.js';
-import { known } from './loader.js';
 import { Memory, Metadata } from './metadata.js';
 
 /** Something odd about a file that did not keep it from being opened. */
@@ -53,6 +51,9 @@ export interface TypedValues {
   readonly isView: boolean;
 }
 
+/** Products stop at 2^64 - 1, which is no number of JavaScript. */
+const SATURATED = 2 ** 64;
+
 /** What is known of a tensor from the directory. */
 export class TensorInfo {
   readonly name: string;
@@ -77,11 +78,11 @@ export class TensorInfo {
     this.name = engine.text(found.name, found.nameSize);
     this.dtype = engine.text(found.dtype, found.dtypeSize);
     const shape: number[] = [];
-    for (let i = 0; i < found.rank; ++i) shape.push(Number(engine.u64(found.shape + 8 * i)));
-    this.shape = Object.freeze(shape);
-    this.elementCount = Number(found.elements);
-    this.byteOffset = Number(found.offset);
-    this.byteLength = known(found.nbytes);
+    for (let i = 0; i < found.rank; ++i) shape.push(engine.u64(found.shape + 8 * i) ?? SATURATED);
+    this.shape = shape;
+    this.elementCount = found.elements ?? SATURATED;
+    this.byteOffset = found.offset ?? 0;
+    this.byteLength = found.nbytes;
     this.shard = found.shard;
     this.blockElements = found.blockElements;
     this.blockBytes = found.blockBytes;
@@ -185,9 +186,9 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
     const summary = engine.look('ballast_model_summary', 'summary', model);
     if (!summary) throw makeError('unexpected', 'the module gives no summary');
     this.format = engine.text(summary.format) === 'gguf' ? 'gguf' : 'safetensors';
-    this.version = known(summary.version);
-    this.alignment = known(summary.alignment);
-    this.parameterCount = Number(summary.parameterCount);
+    this.version = summary.version;
+    this.alignment = summary.alignment;
+    this.parameterCount = summary.parameterCount ?? SATURATED;
     this.isSharded = summary.isSharded === 1;
     this.metadata = new Metadata(this.held, model, summary.entryCount);
     this.#counts = { tensors: summary.tensorCount, shards: summary.shardCount, warnings: summary.warningCount };
@@ -229,14 +230,14 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
       return {
         name: engine.text(found.name, found.nameSize),
         fileBytes: this.sizeOfShard(i, found),
-        dataOffset: Number(found.dataOffset),
+        dataOffset: found.dataOffset ?? 0,
         compression: engine.text(found.compression) as Shard['compression'],
       };
     });
   }
 
   protected sizeOfShard(_index: number, found: Structure<'file'>): number | undefined {
-    return found.isComplete === 1 ? Number(found.fileSize) : undefined;
+    return found.isComplete === 1 ? found.fileSize : undefined;
   }
 
   /** What is odd about the files without being wrong. */
@@ -248,7 +249,7 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
       return {
         code: engine.text(found.name) as ErrorCode,
         message: engine.text(found.message),
-        offset: found.offset === UNKNOWN ? undefined : Number(found.offset),
+        offset: found.offset,
       };
     });
   }
