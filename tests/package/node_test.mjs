@@ -553,6 +553,32 @@ test('a model of 64 bits is taken where the engine can, and where it was asked f
   assert.equal(big.tensor('a').byteLength, bytes);
 });
 
+test('a set that is larger than 32-bit memory moves to 64 bits where it can, and else is refused', async () => {
+  // Handles of files whose weights nobody writes: their memory is asked for, and never touched.
+  const size = 1.5 * 2 ** 30;
+  const names = ['a', 'b', 'c'];
+  const handles = names.map((name) => {
+    const header = Buffer.from(JSON.stringify({ [name]: { dtype: 'U8', shape: [size], data_offsets: [0, size] } }));
+    const head = Buffer.concat([Buffer.alloc(8), header]);
+    head.writeBigUInt64LE(BigInt(header.length));
+    return {
+      getSize: () => head.length + size,
+      read: (room, { at }) => {
+        room.set(head.subarray(at, at + room.length));
+        return Math.min(room.length, head.length + size - at);
+      },
+    };
+  });
+  const index = Buffer.from(JSON.stringify({ weight_map: Object.fromEntries(names.map((name) => [name, `${name}.safetensors`])) }));
+  const load = () => open([index, ...handles]);
+  if (!hasWasm64()) return assert.equal((await refusal(load)).code, 'out_of_memory');
+  using model = await load();
+  assert.equal(model.bits, 64);
+  assert.deepEqual(model.tensors.map(({ name, byteLength }) => [name, byteLength]), names.map((name) => [name, size]));
+  assert.equal((await refusal(() => open([index, ...handles], { bits: 32 }))).code, 'out_of_memory');
+  return undefined;
+});
+
 test('the module may come from elsewhere', async () => {
   const wasm = fs.readFileSync(path.join(packageFolder, 'dist/ballast.wasm'));
   const truth = inspected(sample(GGUF));

@@ -210,6 +210,20 @@ test('memory that runs out is an error, and afterwards everything still works', 
   assert.equal(ballast.heapBytes, before);
 });
 
+test('no memory is given that lies behind the end', { skip: ballast.bits === 64 && 'the end is too far away' }, async () => {
+  // The last block would end behind 2^32, where a sum of addresses is small again; room before it is free.
+  for (const sizes of [[1.9, 1.6, 0.6], [1.9, 1.9, 0.5], [1.5, 1.5, 0.9, 0.2]]) {
+    const fresh = await Ballast.load(BALLAST_MODULE);
+    const held = sizes.slice(0, -1).map((size) => fresh.malloc(Math.floor(size * GIB)));
+    assert.ok(held.every((block) => block > 0), sizes.join());
+    fresh.free(fresh.malloc(8192));
+    assert.equal(fresh.malloc(Math.floor(sizes.at(-1) * GIB)), 0, sizes.join());
+    assert.equal(refusal(() => reserve(sizes.at(-1), fresh)).name, 'out_of_memory', sizes.join());
+    for (const block of held) fresh.free(block);
+    reserve(sizes.at(-1), fresh).free();
+  }
+});
+
 test('memory above 2 GiB is as good as any', async () => {
   const fresh = await Ballast.load(BALLAST_MODULE);
   const below = [reserve(1.2, fresh), reserve(1.2, fresh)];

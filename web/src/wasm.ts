@@ -66,7 +66,7 @@ function engineOf(instance: WebAssembly.Instance): Engine {
     malloc: (bytes) => unsigned(malloc(size(bytes))),
     free: (address) => free(size(address)),
     heap: () => (heap.buffer === memory.buffer ? heap : (heap = new Uint8Array(memory.buffer))),
-    used: () => Number(find('ballast_module_used')()) >>> 0,
+    used: () => unsigned(find('ballast_module_used')() ?? 0),
   });
 }
 
