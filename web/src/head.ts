@@ -14,6 +14,7 @@ import { instantiateForDirectory, keep } from './wasm.js';
 
 /** The first part that is asked for: the directory of most safetensors files fits. */
 const FIRST = 64 << 10;
+const LITTLE = 1 << 20;
 /** What is fetched at once of tensors. */
 const PART = 4 << 20;
 /** Bytes between two tensors that are fetched rather than left out by another request. */
@@ -57,8 +58,10 @@ async function feedRanges(
     const exact = done === 0 ? exactEnd(bytes) : undefined;
     done += bytes.length;
     seen(done);
-    // Twice as much each time: at most one part in two is read in vain.
-    next = Math.min(exact !== undefined && exact > done ? exact : 2 * done, ranges.size);
+    // Four times as much while that is little, for each request takes its time; then twice, so that at most one part in
+    // two is read in vain.
+    const more = done < LITTLE ? 4 * done : 2 * done;
+    next = Math.min(exact !== undefined && exact > done ? exact : more, ranges.size);
   }
   return done;
 }
