@@ -306,7 +306,7 @@ struct ModelBuilder {
     Shard first = std::move(shards[0]);
     const std::string path = shown_path(first);
     std::size_t position = 0;
-    return from_index(std::move(first), parsing, [&](std::string_view file) {
+    Model model = from_index(std::move(first), parsing, [&](std::string_view file) {
       ++position;
       for (Shard& shard : std::span(shards).subspan(1)) {
         if (is_called(shard.file, file)) return std::move(shard);
@@ -315,6 +315,9 @@ struct ModelBuilder {
         return std::move(shards[position]);
       throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = file}, path);
     });
+    if (position + 1 == shards.size()) return model;
+    throw Error({.code = Errc::incomplete_set, .expected = position, .actual = shards.size() - 1},
+                path);
   }
 
   // The first shard of a split GGUF, whose siblings are found by its name.

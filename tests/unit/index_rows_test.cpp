@@ -305,6 +305,9 @@ TEST_CASE("the shards of an index may be listed in any order, or without names i
   CHECK_THROWS_AS(model_of({"", ""}, reversed), Error);
   CHECK_THROWS_AS(model_of({"1.safetensors"}, {ordered[0]}), Error);
   CHECK_THROWS_AS(model_of({"1.safetensors", "3.safetensors"}, ordered), Error);
+  CHECK_THROWS_AS(model_of({"1.safetensors", "2.safetensors", "3.safetensors"},
+                           {ordered[0], ordered[1], ordered[1]}),
+                  Error);
 }
 
 TEST_CASE("an index outlives the memory it was read into, and so do its strings") {
