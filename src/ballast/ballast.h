@@ -251,8 +251,8 @@ BALLAST_API void ballast_data_close(ballast_data *data);
 /** The other files of the set that `data` is the first of: the shards that an index.json names, or
  * the second and further shards of a split GGUF whose own name is `name` (NULL: as its path says).
  * Each name ends with a NUL, and an empty one ends the list; a file that is a model by itself has
- * an empty list. They lie beside it, in this order ballast_model_from_data wants them behind it,
- * and each may have the suffix of a compressed file besides. Fails for a broken index, and
+ * an empty list. They lie beside it, perhaps with the suffix of a compressed file, and
+ * ballast_model_from_data wants them behind it, in this order. Fails for a broken index, and
  * (shard_name_mismatch) where `name` leads to no other names. */
 BALLAST_API int ballast_data_siblings(const ballast_data *data, const char *name,
                                       const ballast_options *options, char **siblings,
