@@ -109,7 +109,8 @@ enum {
   BALLAST_SUBJECT_HEADER = 1,
   BALLAST_SUBJECT_TENSOR = 2,
   BALLAST_SUBJECT_KEY = 3,
-  BALLAST_SUBJECT_FILE = 4
+  BALLAST_SUBJECT_FILE = 4,
+  BALLAST_SUBJECT_DATA = 5 /**< what was given to a call, and is no file */
 };
 
 /** Which numbers of a ballast_error mean something: bits of `has`. */
@@ -505,6 +506,65 @@ BALLAST_API int ballast_value_at(const ballast_value *array, uint64_t index,
  *     while (ballast_value_next(&rest, &token)) use(token.data, token.size);
  */
 BALLAST_API int ballast_value_next(ballast_value *rest, ballast_value *element);
+
+/* ---- Values ---------------------------------------------------------------------------------- */
+
+#if BALLAST_HAS_VALUES /* the build option BALLAST_VALUES */
+
+/** What values are wanted as. */
+enum {
+  BALLAST_AS_F32 = 0, /**< float */
+  BALLAST_AS_F16 = 1, /**< uint16_t: the bits of the nearest IEEE binary16 */
+  BALLAST_AS_BF16 = 2 /**< uint16_t: the bits of the nearest bfloat16 */
+};
+
+/** Decodes blocks of the dtype of that name ("Q4_K", "F8_E4M3") that lie back to back: `size`
+ * bytes, which must be those of `count` values, of which C64 has two for each element. What comes
+ * out is what the format defines, bit for bit; see values.hpp. Fails with unknown_dtype,
+ * wrong_length, and, for integers of 32 and 64 bits, wrong_type. */
+BALLAST_API int ballast_to_float(const char *dtype, size_t dtype_size, const void *blocks,
+                                 size_t size, int as, void *out, size_t count,
+                                 ballast_error **error);
+
+/** How many rows tensor `index` has, and how many elements each of them: a row is a run along the
+ * dimension whose elements lie side by side. Answers 0 where there is no such tensor. */
+BALLAST_API int ballast_model_rows(const ballast_model *model, size_t index, uint64_t *rows,
+                                   uint64_t *row_elements);
+
+/** The values of tensor `index` in the rows from `begin` up to but not `end` (BALLAST_UNKNOWN: to
+ * the last one), row after row. `out` has room for exactly `count` of them. Fails with
+ * rows_outside, wrong_length, unknown_dtype, wrong_type and not_loaded. */
+BALLAST_API int ballast_model_values(const ballast_model *model, size_t index, uint64_t begin,
+                                     uint64_t end, int as, void *out, size_t count,
+                                     ballast_error **error);
+
+/** Bins of a histogram: half of them below zero, half from zero on. */
+#define BALLAST_HISTOGRAM_BINS 1024
+
+/** What many numbers are like. NaN and infinities are counted, and take no part in the rest. */
+typedef struct ballast_statistics {
+  uint64_t count; /**< of all numbers */
+  uint64_t nan;
+  uint64_t positive_infinity;
+  uint64_t negative_infinity;
+  uint64_t zero; /**< of both signs */
+  double min;    /**< of the finite ones, and so on; 0 where there are none */
+  double max;
+  double mean;
+  double standard_deviation; /**< of the whole population */
+  double bin_width;          /**< a power of two; 0 where there are none but zeros */
+  /** Bin BINS / 2 + i has the numbers from i * bin_width up to but not (i + 1) * bin_width, bin
+   * BINS / 2 - 1 - i the negative ones of the same magnitudes. */
+  uint64_t histogram[BALLAST_HISTOGRAM_BINS];
+} ballast_statistics;
+
+/** Statistics of the values in some rows, in one pass; of every dtype that has values. `options`
+ * brings progress, in bytes of the tensor, and cancellation. */
+BALLAST_API int ballast_model_statistics(const ballast_model *model, size_t index, uint64_t begin,
+                                         uint64_t end, const ballast_options *options,
+                                         ballast_statistics *statistics, ballast_error **error);
+
+#endif
 
 /* ---- Text ------------------------------------------------------------------------------------ */
 

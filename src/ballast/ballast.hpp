@@ -6,6 +6,8 @@
 //   tensor.hpp       const Tensor& tensor = model.at("token_embd.weight");  name, shape, offset
 //   dtype.hpp        info(tensor.dtype).block_bytes;                        every element type
 //                    std::span<const std::byte> weights = model.bytes(tensor);      zero-copy
+//   values.hpp       read_floats(model, tensor, {0, 1}, out);          its numbers, of every dtype
+//   statistics.hpp   statistics(model, tensor).mean;                   what they are like
 //   model_data.hpp   model.shards()[tensor.shard].data.release_cpu_pages();         one file
 //   loader.hpp       Loader loader; loader.push(bytes);                bytes that come in pieces
 //   error.hpp        catch (const Error& error) { error.what(); }      every code, in one table
@@ -28,3 +30,7 @@
 #include <ballast/safetensors.hpp>  // IWYU pragma: export
 #include <ballast/tensor.hpp>       // IWYU pragma: export
 #include <ballast/text.hpp>         // IWYU pragma: export
+#if BALLAST_HAS_VALUES              // a choice of the build
+#include <ballast/statistics.hpp>   // IWYU pragma: export
+#include <ballast/values.hpp>       // IWYU pragma: export
+#endif

@@ -1,8 +1,9 @@
-// (private) What the three files of the C API share: a handle is the address of a C++ object, and
+// (private) What the four files of the C API share: a handle is the address of a C++ object, and
 // every exception becomes a code and a ballast_error.
 //
 //     c_api.cpp         options, data, loaders
 //     c_api_model.cpp   models, metadata, text
+//     c_api_values.cpp  the values of tensors
 //     c_api_error.cpp   versions, codes, errors
 #pragma once
 

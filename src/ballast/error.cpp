@@ -91,6 +91,8 @@ std::string_view noun(SubjectKind kind) noexcept {
       return "file";
     case SubjectKind::header:
       return "the header";
+    case SubjectKind::data:
+      return "the data";
     case SubjectKind::none:
       break;
   }
@@ -104,7 +106,10 @@ void append_subject(std::string& out, const Problem& problem) {
     return;
   }
   out.append(noun(problem.kind));
-  if (problem.kind == SubjectKind::none || problem.kind == SubjectKind::header) return;
+  if (problem.kind != SubjectKind::tensor && problem.kind != SubjectKind::key &&
+      problem.kind != SubjectKind::file) {
+    return;
+  }
   out.append(" '").append(printable(problem.name, kNameInMessage)).append("'");
 }
 

@@ -58,7 +58,7 @@ inline constexpr int kErrcCount = 0
 }
 
 /// What a finding is about.
-enum class SubjectKind : std::uint8_t { none, header, tensor, key, file };
+enum class SubjectKind : std::uint8_t { none, header, tensor, key, file, data };
 
 /// One finding of a parser, before anyone is told. `name` points into the parsed bytes or at a
 /// literal; where the name is not known yet, `index` says which one it is, counted from 0.

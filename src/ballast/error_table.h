@@ -126,6 +126,8 @@
   X(no_such_tensor, "there is no {s}")                                                             \
   X(wrong_type, "{s} is not of the type asked for ({f})")                                          \
   X(not_loaded, "{s} was not read: only the directory of the file was asked for")                  \
+  X(rows_outside, "{s} has {e} rows, and row {a} was asked for")                                   \
+  X(wrong_length, "{s}: {a} {f} were given, and {e} are needed")                                   \
   X(misuse, "the library is used wrongly: {f}")                                                    \
   X(unexpected, "what should not happen has happened: {f}")                                        \
   /* only ever warnings */                                                                         \

@@ -19,6 +19,9 @@ LAYERS = [
     ["error"],
     ["compression"],
     ["dtype"],
+    ["small_float", "decode_grids"],
+    ["decode"],
+    ["statistics"],
     ["tensor"],
     ["name_index"],
     ["metadata"],
@@ -42,15 +45,16 @@ LAYERS = [
 ]
 # Files that are a part of another name.
 PART_OF = {
-    "c_api": "ballast", "c_api_error": "ballast", "c_api_model": "ballast",
+    "c_api": "ballast", "c_api_error": "ballast", "c_api_model": "ballast", "c_api_values": "ballast",
     "codec_bzip2": "codec", "codec_gzip": "codec", "codec_lz4": "codec", "codec_xz": "codec", "codec_zstd": "codec",
+    "decode_block": "decode", "decode_float": "decode", "decode_iq": "decode", "decode_kernel": "decode",
     "gguf_layout": "gguf",
     "model_data_storage": "model_data",
     "open_compressed": "open", "open_job": "open",
     "whole_gzip": "whole", "whole_job": "whole", "whole_lz4": "whole", "whole_xz": "whole", "whole_zstd": "whole",
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-MAY_USE_PLATFORM = {"model_data", "placer", "loader", "whole", "open"}
+MAY_USE_PLATFORM = {"small_float", "decode", "statistics", "model_data", "placer", "loader", "whole", "open"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 CONDITION = re.compile(r"^\s*#\s*(?:el)?if(?:n?def)?\b(.*)")
@@ -123,8 +127,8 @@ def check_file(root, path):
 
 def public_headers(root):
     """The headers that CMakeLists.txt installs."""
-    listed = re.search(r"FILE_SET HEADERS(.*?)\)", (root / "CMakeLists.txt").read_text(encoding="utf-8"), re.DOTALL)
-    return [word.split("/")[-1] for word in listed.group(1).split() if word.endswith((".hpp", ".h"))] if listed else []
+    listed = re.findall(r"FILE_SET HEADERS(.*?)\)", (root / "CMakeLists.txt").read_text(encoding="utf-8"), re.DOTALL)
+    return [word.split("/")[-1] for words in listed for word in words.split() if word.endswith((".hpp", ".h"))]
 
 
 def check(root):

@@ -15,7 +15,7 @@ export const NATIVE_CODES = [
   'bad_field', 'missing_field', 'duplicate_field', 'size_mismatch', 'bad_shard_name',
   'shard_name_mismatch', 'missing_shard', 'incomplete_set', 'not_first_shard', 'wrong_shard',
   'wrong_tensor_total', 'mixed_formats', 'tensor_not_in_shard', 'no_such_tensor', 'wrong_type',
-  'not_loaded', 'misuse', 'unexpected', 'out_of_order', 'odd_alignment', 'nested_array', 'long_name',
+  'not_loaded', 'rows_outside', 'wrong_length', 'misuse', 'unexpected', 'out_of_order', 'odd_alignment', 'nested_array', 'long_name',
   'empty_name', 'long_key', 'many_dimensions', 'not_utf8', 'nul_in_name', 'bad_bool', 'nonzero_padding',
   'not_in_index',
 ] as const;
