@@ -14,6 +14,7 @@ const dist = path.join(here, 'dist');
 const MODULES = {
   'ballast.wasm': path.join(wasm32, 'web/module/common/ballast.wasm'),
   'ballast-all.wasm': path.join(wasm32, 'web/module/ballast.wasm'),
+  'ballast-values.wasm': path.join(wasm32, 'web/module/ballast-values.wasm'),
   'ballast-64.wasm': path.join(wasm64, 'web/module/ballast.wasm'),
   'command/ballast.cjs': path.join(wasm32, 'ballast.js'),
   'command/ballast.wasm': path.join(wasm32, 'ballast.wasm'),
@@ -39,10 +40,16 @@ const common = {
   supported: { using: false },
 };
 const src = (name) => path.join(here, 'src', `${name}.ts`);
-await build({ ...common, entryPoints: [src('web'), src('emscripten')], platform: 'browser' });
+// Imported when it is wanted, from beside whatever imports it.
+await build({ ...common, entryPoints: [src('values')], platform: 'neutral' });
+const external = ['./values.js'];
+await build({ ...common, entryPoints: [src('web'), src('emscripten')], platform: 'browser', external });
 await build({
   ...common, entryPoints: [src('inline')], platform: 'browser', loader: { '.wasm': 'binary' },
-  alias: { 'ballast-all.wasm': path.join(dist, 'ballast-all.wasm') },
+  alias: {
+    'ballast-all.wasm': path.join(dist, 'ballast-all.wasm'),
+    'ballast-values.wasm': path.join(dist, 'ballast-values.wasm'),
+  },
 });
-await build({ ...common, entryPoints: [src('node'), src('emscripten_node'), src('cli')], platform: 'node' });
+await build({ ...common, entryPoints: [src('node'), src('emscripten_node'), src('cli')], platform: 'node', external });
 fs.chmodSync(path.join(dist, 'cli.js'), 0o755);

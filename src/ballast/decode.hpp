@@ -47,6 +47,11 @@ struct Row {
 [[nodiscard]] std::span<const Row> block_rows() noexcept;
 [[nodiscard]] std::span<const Row> iq_rows() noexcept;
 
+/// What float does not hold as exactly as statistics want it: F64, and integers of 32 and 64 bits,
+/// as doubles. Null for every other dtype.
+using WideDecoder = void (*)(const std::byte* elements, double* out, std::size_t count) noexcept;
+[[nodiscard]] WideDecoder wide_decoder(DType dtype) noexcept;
+
 /// How many floats come of one element: two of a complex number, else one.
 [[nodiscard]] constexpr std::size_t floats_per_element(DType dtype) noexcept {
   return dtype == DType::C64 ? 2 : 1;

@@ -107,7 +107,31 @@ constexpr std::array kRows{
     row<F6<DType::F6_E3M2, decode::from_e3m2>>(),
 };
 
+template <class Number>
+void widen(const byte* in, double* __restrict out, size_t count) noexcept {
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = static_cast<double>(load<Number>(in + i * sizeof(Number)));
+  }
+}
+
 }  // namespace
+
+WideDecoder wide_decoder(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::F64:
+      return widen<double>;
+    case DType::I32:
+      return widen<std::int32_t>;
+    case DType::U32:
+      return widen<std::uint32_t>;
+    case DType::I64:
+      return widen<std::int64_t>;
+    case DType::U64:
+      return widen<std::uint64_t>;
+    default:
+      return nullptr;
+  }
+}
 
 std::span<const Row> float_rows() noexcept { return kRows; }
 

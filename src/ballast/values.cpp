@@ -158,18 +158,13 @@ class Reporter {
   std::uint64_t next_ = 0;
 };
 
-// Numbers that double holds, or nearly so, converted one by one.
-template <class Number>
-void add_numbers(StatisticsAccumulator& to, std::span<const std::byte> bytes, Reporter& reporter) {
+void add_doubles(StatisticsAccumulator& to, decode::WideDecoder decoder,
+                 std::span<const std::byte> bytes, std::size_t size, Reporter& reporter) {
   std::array<double, kPiece> doubles;
-  for (std::size_t at = 0; at < bytes.size();) {
+  for (std::size_t at = 0; at < bytes.size(); at += kPiece * size) {
     reporter.at(at);
-    const std::size_t count = std::min(kPiece, (bytes.size() - at) / sizeof(Number));
-    for (std::size_t i = 0; i < count; ++i, at += sizeof(Number)) {
-      Number number{};
-      std::memcpy(&number, bytes.data() + at, sizeof number);
-      doubles[i] = static_cast<double>(number);
-    }
+    const std::size_t count = std::min(kPiece, (bytes.size() - at) / size);
+    decoder(bytes.data() + at, doubles.data(), count);
     to.add(std::span<const double>(doubles).first(count));
   }
   reporter.at(bytes.size());
@@ -241,33 +236,16 @@ Statistics statistics(const Model& model, const Tensor& tensor, Rows rows,
   const std::uint64_t size = elements.count / type.block_elements * type.block_bytes;
   Reporter reporter(options, size);
   StatisticsAccumulator all;
-  const auto plain = [&] {
-    return bytes.subspan(static_cast<std::size_t>(elements.first * type.block_bytes),
-                         static_cast<std::size_t>(size));
-  };
-  switch (tensor.dtype) {
-    case DType::F64:
-      add_numbers<double>(all, plain(), reporter);
-      break;
-    case DType::I32:
-      add_numbers<std::int32_t>(all, plain(), reporter);
-      break;
-    case DType::U32:
-      add_numbers<std::uint32_t>(all, plain(), reporter);
-      break;
-    case DType::I64:
-      add_numbers<std::int64_t>(all, plain(), reporter);
-      break;
-    case DType::U64:
-      add_numbers<std::uint64_t>(all, plain(), reporter);
-      break;
-    default: {
-      const std::size_t each = decode::floats_per_element(tensor.dtype);
-      add_floats(all,
-                 {tensor.dtype, decoder_of(tensor.dtype, subject), bytes.data(),
-                  elements.first * each, static_cast<std::size_t>(elements.count * each)},
-                 size, reporter);
-    }
+  if (const decode::WideDecoder wide = decode::wide_decoder(tensor.dtype)) {
+    const auto begin = static_cast<std::size_t>(elements.first * type.block_bytes);
+    add_doubles(all, wide, bytes.subspan(begin, static_cast<std::size_t>(size)), type.block_bytes,
+                reporter);
+  } else {
+    const std::size_t each = decode::floats_per_element(tensor.dtype);
+    add_floats(all,
+               {tensor.dtype, decoder_of(tensor.dtype, subject), bytes.data(),
+                elements.first * each, static_cast<std::size_t>(elements.count * each)},
+               size, reporter);
   }
   return all.finish();
 }

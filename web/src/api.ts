@@ -40,7 +40,7 @@ export function makeApi(platform: Platform): Api {
   return {
     open: async (source, options = {}) => {
       const { engine, model } = await load(platform, source, options);
-      return new Model(engine, model);
+      return new Model(engine, model, platform.values(options));
     },
     inspect: (source, options = {}) => inspectSource(platform, source, options),
     preflight: async (source, options = {}) => {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { BallastError } from './errors.js';
 import { inspectSource } from './head.js';
 import type { Input, Ranges, Stream } from './input.js';
+import { nodeValues } from './node_values.js';
 import { nodeModules } from './node_wasm.js';
 import { nodeInput } from './node_sources.js';
 
@@ -86,7 +87,7 @@ async function fetchDirectory(url: string, folder: string): Promise<string> {
     name ||= path.basename(fileOf(found, folder));
     return copied(found, folder);
   };
-  const head = await inspectSource({ modules: nodeModules, usual: 'all', input }, url, {});
+  const head = await inspectSource({ modules: nodeModules, usual: 'all', input, values: nodeValues(nodeModules) }, url, {});
   head.close();
   return name;
 }

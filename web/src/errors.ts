@@ -104,10 +104,13 @@ const KINDS: readonly (readonly [Kind, readonly ErrorCode[]])[] = [
     UsageError,
     [
       'no_such_tensor', 'wrong_type', 'not_loaded', 'misuse', 'closed', 'unsupported_source',
-      'cannot_read_again', 'unknown_dtype',
+      'cannot_read_again', 'unknown_dtype', 'rows_outside', 'wrong_length',
     ],
   ],
 ];
+
+/** What makes an error, lent to what is loaded apart. */
+export type ErrorMaker = (code: ErrorCode, message: string, details?: ErrorDetails) => BallastError;
 
 /** The error of the class that a code belongs to. Messages end with the code, as the library's own do. */
 export function makeError(code: ErrorCode, message: string, details: ErrorDetails = {}): BallastError {

@@ -8,7 +8,9 @@ import { abortable } from './input.js';
 import type { OpenOptions, Platform, WorkOptions } from './load.js';
 import { Reporter, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withSibling } from './load.js';
 import { Loader } from './loader.js';
-import { Directory, Model, Tensor, TensorInfo } from './model.js';
+import type { Format, TensorInfo } from './model.js';
+import { Directory, Model, ReadableTensor, Tensor } from './model.js';
+import type { TensorBytes, ValuesGetter } from './values_api.js';
 import type { Build } from './wasm.js';
 import { instantiateForDirectory, keep } from './wasm.js';
 
@@ -169,19 +171,36 @@ export async function inspectSource(platform: Platform, source: unknown, options
   return attempt(askedBuild(platform, options));
 }
 
+/** Fetches a part of a tensor, by default all of it. */
+type Fetch = (tensor: HeadTensor, options: WorkOptions, begin?: number, end?: number) => Promise<Uint8Array<ArrayBuffer>>;
+
 /** A tensor of which the directory alone is there. */
-export class HeadTensor extends TensorInfo {
-  readonly #read: (tensor: HeadTensor, options: WorkOptions) => Promise<Uint8Array<ArrayBuffer>>;
+export class HeadTensor extends ReadableTensor {
+  readonly #fetch: Fetch;
+  /** @internal */
+  protected readonly reader: ValuesGetter;
 
   /** @internal */
-  constructor(engine: Engine, found: Structure<'tensor'>, read: (tensor: HeadTensor, options: WorkOptions) => Promise<Uint8Array<ArrayBuffer>>) {
-    super(engine, found);
-    this.#read = read;
+  constructor(engine: Engine, found: Structure<'tensor'>, format: Format, reader: ValuesGetter, fetch: Fetch) {
+    super(engine, found, format);
+    this.reader = reader;
+    this.#fetch = fetch;
   }
 
   /** Fetches its bytes, and no others, into memory of their own. Of compressed files all that comes before is decoded, too. */
   read(options: WorkOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#read(this, options);
+    return this.#fetch(this, options);
+  }
+
+  /** @internal */
+  protected source(): TensorBytes {
+    if (this.byteLength === undefined) throw this.noValues();
+    return {
+      read: async (begin, end, signal) => {
+        const bytes = await this.#fetch(this, { signal }, begin, end);
+        return () => bytes;
+      },
+    };
   }
 }
 
@@ -206,11 +225,11 @@ export class Head extends Directory<HeadTensor> {
   readonly #source: unknown;
   readonly #options: OpenOptions;
   #parts: readonly Part[] = [];
-  readonly #reader = (tensor: HeadTensor, options: WorkOptions) => this.#readTensor(tensor, options);
+  readonly #fetchPart: Fetch = (tensor, options, begin, end) => this.#readTensor(tensor, options, begin, end);
 
   /** @internal */
   constructor(platform: Platform, source: unknown, options: OpenOptions, engine: Engine, model: number, reading: Reading) {
-    super(engine, model);
+    super(engine, model, platform.values(options));
     this.#platform = platform;
     this.#source = source;
     this.#options = { ...options, signal: undefined, onProgress: undefined };
@@ -228,7 +247,7 @@ export class Head extends Directory<HeadTensor> {
   }
 
   protected wrap(found: Structure<'tensor'>): HeadTensor {
-    return new HeadTensor(this.held.engine, found, this.#reader);
+    return new HeadTensor(this.held.engine, found, this.format, this.reader, this.#fetchPart);
   }
 
   protected override sizeOfShard(index: number, found: Structure<'file'>): number | undefined {
@@ -268,7 +287,7 @@ export class Head extends Directory<HeadTensor> {
     this.held.engine; // not closed
     if (tensors === undefined) {
       const { engine, model } = await load(this.#platform, this.#source, { ...this.#options, ...work });
-      return new Model(engine, model);
+      return new Model(engine, model, this.reader);
     }
     const wanted = [...new Set(tensors)].map((name) => this.tensor(name));
     // Of what is compressed, or comes once, no part can be had alone.
@@ -290,26 +309,25 @@ export class Head extends Directory<HeadTensor> {
         return { shard: tensor.shard, offset: tensor.byteOffset, size, put };
       });
       await this.#fetch(wants, work);
-      return new PartialModel(engine, this.detach(), addresses);
+      return new PartialModel(engine, this.detach(), this.reader, addresses);
     } finally {
       for (const { ranges } of this.#parts) await ranges?.close();
     }
   }
 
-  async #readTensor(tensor: HeadTensor, work: WorkOptions): Promise<Uint8Array<ArrayBuffer>> {
+  async #readTensor(tensor: HeadTensor, work: WorkOptions, begin = 0, end = sizeOf(tensor)): Promise<Uint8Array<ArrayBuffer>> {
     this.held.engine; // not closed
-    const size = sizeOf(tensor);
     if (!this.#parts[tensor.shard]?.ranges) {
       const model = await this.load(work);
       try {
-        return model.tensor(tensor.name).copy();
+        return model.tensor(tensor.name).bytes().slice(begin, end);
       } finally {
         model.close();
       }
     }
-    const bytes = new Uint8Array(size);
+    const bytes = new Uint8Array(end - begin);
     const put = (at: number, piece: Uint8Array) => bytes.set(piece, at);
-    await this.#fetch([{ shard: tensor.shard, offset: tensor.byteOffset, size, put }], work);
+    await this.#fetch([{ shard: tensor.shard, offset: tensor.byteOffset + begin, size: end - begin, put }], work);
     return bytes;
   }
 
@@ -378,13 +396,13 @@ function give({ offset, size, put }: Want, at: number, bytes: Uint8Array): void 
 class PartialModel extends Model {
   readonly #addresses: ReadonlyMap<string, number>;
 
-  constructor(engine: Engine, model: number, addresses: ReadonlyMap<string, number>) {
-    super(engine, model);
+  constructor(engine: Engine, model: number, reader: ValuesGetter, addresses: ReadonlyMap<string, number>) {
+    super(engine, model, reader);
     this.#addresses = addresses;
   }
 
   protected override wrap(found: Structure<'tensor'>): Tensor {
     const name = this.held.engine.text(found.name, found.nameSize);
-    return new Tensor(this.held, found, this.#addresses.get(name) ?? 0);
+    return new Tensor(this.held, found, this.format, this.reader, this.#addresses.get(name) ?? 0);
   }
 }

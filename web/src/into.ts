@@ -10,6 +10,7 @@ import type { OpenOptions } from './load.js';
 import { load } from './load.js';
 import { Model } from './model.js';
 import type { NetworkOptions, Source } from './sources.js';
+import type { ValuesGetter } from './values_api.js';
 import type { WasmSource } from './wasm.js';
 import { Modules } from './wasm.js';
 
@@ -17,7 +18,7 @@ import { Modules } from './wasm.js';
 export type EmscriptenModule = object;
 
 /** What may be said about loading. Width of addresses and codecs are what the program was built with. */
-export type LoadIntoOptions = Omit<OpenOptions, 'bits' | keyof WasmSource>;
+export type LoadIntoOptions = Omit<OpenOptions, 'bits' | Exclude<keyof WasmSource, 'valuesUrl'>>;
 
 /** Loads a source into the heap of a program. */
 export type LoadInto = (module: EmscriptenModule, source: Source, options?: LoadIntoOptions) => Promise<LoadedModel>;
@@ -30,8 +31,8 @@ export class LoadedModel extends Model {
   readonly #handle: number;
 
   /** @internal */
-  constructor(engine: Engine, model: number) {
-    super(engine, model);
+  constructor(engine: Engine, model: number, reader: ValuesGetter) {
+    super(engine, model, reader);
     this.#handle = model;
   }
 
@@ -111,11 +112,15 @@ function engineOf(module: EmscriptenModule): Engine {
 
 const noModules = new Modules(() => Promise.reject(makeError('no_module', 'the program is the module')));
 
-/** Makes loadInto for a platform's sources. */
-export function makeLoadInto(input: (source: unknown, options: NetworkOptions) => Input | undefined): LoadInto {
+/** Makes loadInto for a platform's sources, and for where it has what reads values. */
+export function makeLoadInto(
+  input: (source: unknown, options: NetworkOptions) => Input | undefined,
+  valuesFor: (modules: Modules) => (given: WasmSource) => ValuesGetter,
+): LoadInto {
+  const values = valuesFor(noModules);
   return async (module, source, options = {}) => {
-    const platform = { modules: noModules, usual: 'all' as const, input };
+    const platform = { modules: noModules, usual: 'all' as const, input, values };
     const { engine, model } = await load(platform, source, options, engineOf(module));
-    return new LoadedModel(engine, model);
+    return new LoadedModel(engine, model, values(options));
   };
 }

@@ -5,6 +5,7 @@ import type { Input, Stream } from './input.js';
 import { abortable } from './input.js';
 import { Loader } from './loader.js';
 import type { NetworkOptions } from './sources.js';
+import type { ValuesGetter } from './values_api.js';
 import type { Build, Modules, WasmSource } from './wasm.js';
 import { WASM32_FILE, WASM32_MEMORY, instantiate, isGiven } from './wasm.js';
 
@@ -49,6 +50,8 @@ export interface Platform {
   /** The build that is taken where nothing speaks for another one. */
   readonly usual: Build;
   input(source: unknown, options: NetworkOptions): Input | undefined;
+  /** What reads values: loaded when it is wanted. */
+  readonly values: (given: WasmSource) => ValuesGetter;
 }
 
 // ---- Which build --------------------------------------------------------------------------------

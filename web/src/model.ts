@@ -6,8 +6,10 @@
 import type { Structure } from './abi.js';
 import type { ErrorCode } from './codes.js';
 import type { Engine } from './engine.js';
+import type { BallastError } from './errors.js';
 import { makeError } from './errors.js';
 import { Memory, Metadata } from './metadata.js';
+import type { Statistics, StatsOptions, TensorBytes, ValueArray, ValuesGetter, ValuesOptions } from './values_api.js';
 
 /** Something odd about a file that did not keep it from being opened. */
 export interface Warning {
@@ -16,6 +18,8 @@ export interface Warning {
   /** The byte of the file, where one is at fault. */
   readonly offset: number | undefined;
 }
+
+export type Format = 'gguf' | 'safetensors';
 
 /** One file of a model. */
 export interface Shard {
@@ -72,9 +76,11 @@ export class TensorInfo {
   /** Values that are stored together, and bytes of such a block; 0 where nobody knows. */
   readonly blockElements: number;
   readonly blockBytes: number;
+  /** Elements of a row: of the dimension whose elements lie side by side. 1 without dimensions. */
+  readonly rowElements: number;
 
   /** @internal */
-  constructor(engine: Engine, found: Structure<'tensor'>) {
+  constructor(engine: Engine, found: Structure<'tensor'>, format: Format) {
     this.name = engine.text(found.name, found.nameSize);
     this.dtype = engine.text(found.dtype, found.dtypeSize);
     const shape: number[] = [];
@@ -86,25 +92,71 @@ export class TensorInfo {
     this.shard = found.shard;
     this.blockElements = found.blockElements;
     this.blockBytes = found.blockBytes;
+    this.rowElements = shape.at(format === 'gguf' ? 0 : -1) ?? 1;
+  }
+
+  /** How many rows there are. */
+  get rowCount(): number {
+    const { shape, elementCount, rowElements } = this;
+    // Rows without elements are as many as the other dimensions say.
+    return rowElements > 0 ? elementCount / rowElements : shape.reduce((rows, size) => rows * (size || 1), 1);
+  }
+
+  /** What to say of a tensor that has no size. */
+  protected noValues(): BallastError {
+    return makeError('unknown_dtype', `tensor "${this.name}" has a dtype that is not known here (${this.dtype}), so it has no values (unknown_dtype)`, { tensor: this.name });
+  }
+}
+
+/** A tensor whose values can be read. */
+export abstract class ReadableTensor extends TensorInfo {
+  /** Where its bytes are. @internal */
+  protected abstract source(): TensorBytes;
+  /** @internal */
+  protected abstract readonly reader: ValuesGetter;
+
+  /**
+   * Its values, of whatever dtype, in an array of their own: for `rows` [begin, end], by default all. Float32Array, or
+   * what `as` asks for; of I32, I64, U32 and U64 their own type. Of a directory, only the bytes of these rows are
+   * fetched. Throws 'rows_outside', 'wrong_type', 'unknown_dtype', 'not_loaded', 'out_of_memory'.
+   */
+  values(options: ValuesOptions & { readonly as?: 'f32' }): Promise<Float32Array<ArrayBuffer>>;
+  values(options?: ValuesOptions): Promise<ValueArray>;
+  async values(options: ValuesOptions = {}): Promise<ValueArray> {
+    const source = this.source();
+    return (await this.reader()).values(this, source, options);
+  }
+
+  /** What its values are like: counts, extremes, mean, deviation, histogram, from one pass over the rows. */
+  async stats(options: StatsOptions = {}): Promise<Statistics> {
+    const source = this.source();
+    return (await this.reader()).stats(this, source, options);
   }
 }
 
 /** A tensor whose bytes are in memory. */
-export class Tensor extends TensorInfo {
+export class Tensor extends ReadableTensor {
   readonly #memory: Memory;
   readonly #address: number;
+  /** @internal */
+  protected readonly reader: ValuesGetter;
 
   /** @internal */
-  constructor(memory: Memory, found: Structure<'tensor'>, address = found.bytes) {
-    super(memory.engine, found);
+  constructor(memory: Memory, found: Structure<'tensor'>, format: Format, reader: ValuesGetter, address = found.bytes) {
+    super(memory.engine, found, format);
     this.#memory = memory;
     this.#address = address;
+    this.reader = reader;
+  }
+
+  /** @internal */
+  protected source(): TensorBytes {
+    this.bytes(); // they are there
+    return { read: (begin, end) => () => this.#memory.engine.bytes(this.#address + begin, end - begin) };
   }
 
   #size(): number {
-    if (this.byteLength === undefined) {
-      throw makeError('unknown_dtype', `tensor "${this.name}" has a dtype that is not known here (${this.dtype}), so it has no values (unknown_dtype)`, { tensor: this.name });
-    }
+    if (this.byteLength === undefined) throw this.noValues();
     if (this.#address === 0 && this.byteLength > 0) {
       throw makeError('not_loaded', `tensor "${this.name}" was not read: only others were asked for (not_loaded)`, { tensor: this.name });
     }
@@ -161,7 +213,7 @@ export interface MemoryUse {
 
 /** What a model and a directory have in common. */
 export abstract class Directory<T extends TensorInfo> implements Disposable {
-  readonly format: 'gguf' | 'safetensors';
+  readonly format: Format;
   /** Of GGUF; undefined for safetensors, which has none. */
   readonly version: number | undefined;
   /** Of GGUF, in bytes. */
@@ -179,8 +231,12 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
   protected readonly held: Memory;
 
   /** @internal */
-  constructor(engine: Engine, model: number) {
+  protected readonly reader: ValuesGetter;
+
+  /** @internal */
+  constructor(engine: Engine, model: number, reader: ValuesGetter) {
     this.#model = model;
+    this.reader = reader;
     this.bits = engine.bits;
     this.held = new Memory(engine);
     const summary = engine.look('ballast_model_summary', 'summary', model);
@@ -300,6 +356,6 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
 /** A model in memory. */
 export class Model extends Directory<Tensor> {
   protected wrap(found: Structure<'tensor'>): Tensor {
-    return new Tensor(this.held, found);
+    return new Tensor(this.held, found, this.format, this.reader);
   }
 }

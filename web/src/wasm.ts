@@ -21,6 +21,8 @@ export interface WasmSource {
   readonly wasmUrl?: string | URL | undefined;
   readonly wasmBinary?: BufferSource | undefined;
   readonly wasmModule?: WebAssembly.Module | undefined;
+  /** Where `ballast-loader/wasm/values` comes from instead, which values and statistics take. */
+  readonly valuesUrl?: string | URL | undefined;
 }
 
 /** Whether the caller brings a module. */
@@ -188,6 +190,12 @@ export class Modules {
       return this.#once(String(url), () => compileUrl(url));
     }
     return this.#once(build, () => this.#fetch(build));
+  }
+
+  /** The module that reads values. */
+  values({ valuesUrl }: WasmSource, fetchModule: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {
+    if (valuesUrl !== undefined) return this.#once(String(valuesUrl), () => compileUrl(valuesUrl));
+    return this.#once('values', fetchModule);
   }
 
   #once(key: string, compile: () => Promise<WebAssembly.Module>): Promise<WebAssembly.Module> {

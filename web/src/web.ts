@@ -1,6 +1,7 @@
 // The package in browsers, on the page and in workers.
 import { makeApi } from './api.js';
 import { webInput } from './web_sources.js';
+import { webValues } from './web_values.js';
 import type { Build } from './wasm.js';
 import { Modules, compileUrl } from './wasm.js';
 
@@ -11,11 +12,9 @@ const FILES: Readonly<Record<Build, () => URL>> = {
   '64': () => new URL('./ballast-64.wasm', import.meta.url),
 };
 
-const api = makeApi({
-  modules: new Modules((build) => compileUrl(FILES[build]())),
-  usual: 'common',
-  input: webInput,
-});
+const modules = new Modules((build) => compileUrl(FILES[build]()));
+
+const api = makeApi({ modules, usual: 'common', input: webInput, values: webValues(modules) });
 
 export const { open, inspect, preflight } = api;
 export * from './public.js';
