@@ -52,8 +52,8 @@ test_package() {
     [[ -n $node ]] || continue
     say "package: testing with Node $("$node" --version)"
     echo "Node $("$node" --version)" >>"$log"
-    package_run "$node" tests/package/server_test.mjs tests/package/embedding_test.mjs build/package/node_test.mjs ||
-      status=1
+    package_run "$node" tests/package/server_test.mjs tests/package/embedding_test.mjs tests/package/values_test.mjs \
+      build/package/node_test.mjs || status=1
   done
   say 'package: testing what is in it, and the browsers that there are'
   package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \

@@ -10,6 +10,7 @@ import { ENGINES, launch, missing } from './browsers.mjs';
 import { hashOf, refusalOf } from './page.mjs';
 import { serve } from './server.mjs';
 import { BALLAST_SAMPLES, corpus, inspected, packageFolder, read, sample } from './support.mjs';
+import { gguf, q8 } from './values_models.mjs';
 
 const GGUF = 'tiny.gguf';
 const SAFETENSORS = 'tiny.safetensors';
@@ -40,6 +41,29 @@ function toldOf(name) {
 function listedOf(name) {
   const { tensors, ...rest } = toldOf(name);
   return { ...rest, tensors: tensors.map(({ hash, ...tensor }) => tensor) };
+}
+
+/** Rows of Q8_0, more than a piece of the module that reads them, and what they stand for. */
+const ROWS = q8(Array.from({ length: 4096 }, (_, i) => (i * 977) % 0x7c00), (i) => ((i * 37) % 255) - 127);
+
+/** In the page: values of a model in memory, of a directory and of a file in one piece, and what they are like. */
+async function valuesInPage(origin) {
+  const { hashOf } = await import(`${origin}/tests/page.mjs`);
+  const hash = ({ buffer }) => hashOf(new Uint8Array(buffer));
+  const found = [];
+  for (const entry of ['web.js', 'inline.js']) {
+    const { open, inspect } = await import(`${origin}/dist/${entry}`);
+    for (const tensor of [(await open('/made/rows.gguf')).tensor('t'), (await inspect('/made/rows.gguf')).tensor('t')]) {
+      const { count, max, histogram } = await tensor.stats();
+      const half = await tensor.values({ rows: [3, 5], as: 'f16' });
+      found.push({
+        all: hash(await tensor.values()), rows: hash(await tensor.values({ rows: [100, 103] })), count, max,
+        binned: histogram.counts.reduce((sum, n) => sum + n),
+        half: half.constructor === (globalThis.Float16Array ?? Uint16Array) && half.length === 512,
+      });
+    }
+  }
+  return found;
 }
 
 /** In the page: opens a source of some kind, and tells what came of it. */
@@ -126,6 +150,7 @@ for (const engine of ENGINES) {
       fs.writeFileSync(path.join(folder, 'model.gz'), zlib.gzipSync(read(GGUF)));
       // Not called what it is, as by servers that do not know the type.
       fs.copyFileSync(path.join(packageFolder, 'dist/ballast.wasm'), path.join(folder, 'module'));
+      fs.writeFileSync(path.join(folder, 'rows.gguf'), gguf(8, [256, 512], ROWS.data));
       fs.mkdirSync(path.join(folder, 'bad'));
       for (const [name, bytes] of Object.entries(badFiles())) fs.writeFileSync(path.join(folder, 'bad', name), bytes);
       server = await serve({
@@ -497,6 +522,19 @@ for (const engine of ENGINES) {
       }, server.origin, GGUF);
       assert.deepEqual(found, { told: toldOf(GGUF), zipped: toldOf(GGUF), listed: listedOf(GGUF), code: 'no_wasm64' });
       assert.deepEqual(server.log.slice(seen).filter(({ path: asked }) => asked.endsWith('.wasm')), []);
+    });
+
+    test('values are what the blocks stand for, and what reads them is fetched once', async () => {
+      const seen = server.log.length;
+      const found = await page.run(valuesInPage, server.origin);
+      const hash = (values) => hashOf(new Uint8Array(values.slice().buffer));
+      const told = {
+        all: hash(ROWS.values), rows: hash(ROWS.values.subarray(100 * 256, 103 * 256)), count: ROWS.values.length,
+        max: ROWS.values.reduce((most, value) => Math.max(most, value)), binned: ROWS.values.length, half: true,
+      };
+      assert.deepEqual(found, [told, told, told, told]);
+      const fetched = server.log.slice(seen).map(({ path: asked }) => asked).filter((asked) => asked.includes('values'));
+      assert.deepEqual(fetched.sort(), ['/dist/ballast-values.wasm', '/dist/values.js']);
     });
 
     test('nothing was refused by the policy', () => {

@@ -23,6 +23,17 @@ test('what a browser downloads is within its budget', (t) => {
   assert.ok(script + module <= 110_000, `${script} + ${module}`);
 });
 
+test('what reads values is within its budget, and apart from the rest', (t) => {
+  const module = gzipped('dist/ballast-values.wasm');
+  const script = gzipped('dist/values.js');
+  t.diagnostic(`${script} bytes of JavaScript and ${module} of WebAssembly, gzipped`);
+  assert.ok(script > 1000 && module > 1000);
+  assert.ok(script + module <= 45_000, `${script} + ${module}`);
+  for (const name of ['web.js', 'node.js', 'emscripten.js']) {
+    assert.match(fs.readFileSync(inPackage(`dist/${name}`), 'utf8'), /import\(["']\.\/values\.js["']\)/, name);
+  }
+});
+
 test('the tarball holds what is needed and nothing else', () => {
   const files = execFileSync('tar', ['tzf', tarball], { encoding: 'utf8' }).trim().split('\n').map((name) => name.replace(/^package\//, ''));
   for (const name of files) assert.match(name, /^(README\.md|LICENSE|package\.json|dist\/(types\/)?[a-z_0-9-]+(\.d)?\.(ts|js)|dist\/(command\/)?ballast[a-z0-9-]*\.(wasm|cjs))$/);
@@ -49,7 +60,7 @@ test('browsers get nothing of Node, and nothing that a strict policy forbids', (
 
 test('publint and are-the-types-wrong have nothing to say', () => {
   execFileSync(tool('publint'), ['--strict', tarball], { encoding: 'utf8' });
-  execFileSync(tool('attw'), [tarball, '--profile', 'esm-only', '--exclude-entrypoints', './wasm', './wasm/all', './wasm/64'], { encoding: 'utf8' });
+  execFileSync(tool('attw'), [tarball, '--profile', 'esm-only', '--exclude-entrypoints', './wasm', './wasm/all', './wasm/64', './wasm/values'], { encoding: 'utf8' });
 });
 
 test('the codes are those of the C++ table', async () => {
