@@ -160,7 +160,7 @@ struct StatisticsKernel {
 
   void flush() noexcept {
     for (std::size_t bin = 0; bin < Histogram::kBins; ++bin) {
-      for (std::uint32_t& turn : to.turns_[bin]) to.counts_[bin] += std::exchange(turn, 0U);
+      for (auto& turn : to.turns_) to.counts_[bin] += std::exchange(turn[bin], 0U);
     }
     to.in_turns_ = 0;
   }
@@ -235,9 +235,14 @@ struct StatisticsKernel {
     std::array<std::int32_t, kPiece> bins;
     find_bins(values, count, per_width<Float>(), bins.data());
     if (to.in_turns_ > std::numeric_limits<std::uint32_t>::max() - kPiece) flush();
-    for (std::size_t i = 0; i < count; ++i) {
-      ++to.turns_[static_cast<std::size_t>(bins[i])][i % StatisticsAccumulator::kTurns];
+    std::size_t i = 0;
+    for (; i + StatisticsAccumulator::kTurns <= count; i += StatisticsAccumulator::kTurns) {
+      ++to.turns_[0][static_cast<std::uint32_t>(bins[i])];
+      ++to.turns_[1][static_cast<std::uint32_t>(bins[i + 1])];
+      ++to.turns_[2][static_cast<std::uint32_t>(bins[i + 2])];
+      ++to.turns_[3][static_cast<std::uint32_t>(bins[i + 3])];
     }
+    for (; i < count; ++i) ++to.turns_[0][static_cast<std::uint32_t>(bins[i])];
     to.in_turns_ += static_cast<std::uint32_t>(count);
   }
 
@@ -305,7 +310,7 @@ Statistics StatisticsAccumulator::finish() const noexcept {
   all.histogram.bin_width = width_ == kNoWidth ? 0 : std::ldexp(1.0, width_);
   for (std::size_t bin = 0; bin < Histogram::kBins; ++bin) {
     all.histogram.counts[bin] = counts_[bin];
-    for (const std::uint32_t turn : turns_[bin]) all.histogram.counts[bin] += turn;
+    for (const auto& turn : turns_) all.histogram.counts[bin] += turn[bin];
   }
   return all;
 }

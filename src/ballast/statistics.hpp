@@ -70,8 +70,11 @@ class BALLAST_API StatisticsAccumulator {
  private:
   friend struct StatisticsKernel;
 
-  // Bins are counted in turns, so that many equal numbers do not wait for each other.
+  // Bins are counted in turns, so that many equal numbers do not wait for each other. Those of a
+  // turn take a little more than a page: at the same place in their pages they would seem the same
+  // to the processor for a moment.
   static constexpr std::size_t kTurns = 4;
+  static constexpr std::size_t kTurnBins = Histogram::kBins + 16;
   static constexpr int kNoWidth = -10000;
 
   std::uint64_t count_ = 0;
@@ -86,7 +89,7 @@ class BALLAST_API StatisticsAccumulator {
   double squares_ = 0;          // of the distances from the mean, summed
   int width_ = kNoWidth;        // of a bin, as a power of two
   std::uint32_t in_turns_ = 0;  // how many numbers `turns_` holds
-  std::array<std::array<std::uint32_t, kTurns>, Histogram::kBins> turns_{};
+  std::array<std::array<std::uint32_t, kTurnBins>, kTurns> turns_{};
   std::array<std::uint64_t, Histogram::kBins> counts_{};
 };
 
