@@ -27,8 +27,10 @@
 #define BALLAST_ALWAYS_INLINE inline
 #endif
 
-// Before a short loop: it becomes vectors, where GCC would first write it out.
-#if defined(__GNUC__) && !defined(__clang__)
+// Before a short loop: it becomes vectors, where compilers would first write it out.
+#if defined(__clang__)
+#define BALLAST_KEEP_LOOP _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
 #define BALLAST_KEEP_LOOP _Pragma("GCC unroll 1")
 #else
 #define BALLAST_KEEP_LOOP

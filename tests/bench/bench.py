@@ -9,8 +9,8 @@ with wasm, and the folder in which the npm package is installed (build/package o
 package. Inputs are made by its make-samples, once, in --inputs (default: BALLAST_CACHE, else the user's cache folder).
 Sections: instructions, memory, json, wasm-memory, bytes, wasm, time; and of decompression (codec_bench.py)
 codec-instructions, codec-memory, wasm-codec-memory, codecs, codec-threads, wasm-codecs; and of the npm package
-(package_bench.py) package-node, package-browser, package-directory, in the machine's Node and in $BALLAST_NODE64. --small
-takes smaller models there, to see whether everything runs; --cpu takes processor time for time, which a busy machine changes
+(package_bench.py) package-node, package-browser, package-directory, in the machine's Node and in $BALLAST_NODE64; and of the
+values of every dtype (values_bench.py) values, package-values. --small takes smaller models of the package's, to see whether everything runs; --cpu takes processor time for time, which a busy machine changes
 less (of one thread only: decoder, push, wasm-codecs).
 
 Machines differ and are noisy, so nothing here is a bare time: costs are instructions counted by callgrind, or ratios of two
@@ -28,16 +28,17 @@ import tempfile
 
 from codec_bench import CodecSections
 from package_bench import PackageSections
+from values_bench import ValuesSections
 
 MILLION = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
 SECTIONS = ("instructions", "memory", "json", "wasm-memory", "bytes", "wasm", "time",
             "codec-instructions", "codec-memory", "wasm-codec-memory", "codecs", "codec-threads", "wasm-codecs",
-            "package-node", "package-browser", "package-directory")
+            "package-node", "package-browser", "package-directory", "values", "package-values")
 
 
-class Bench(CodecSections, PackageSections):
+class Bench(CodecSections, PackageSections, ValuesSections):
     def __init__(self, build, wasm, package, inputs, rounds, small):
         self.build, self.wasm, self.package = build, wasm, package
         self.inputs, self.rounds, self.small = inputs, rounds, small

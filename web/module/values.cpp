@@ -19,7 +19,7 @@ namespace {
 using ballast::DType;
 
 // The most values that are decoded at once, and room for their bytes, which begin inside a block.
-constexpr std::size_t kPiece = 8192;
+constexpr std::size_t kPiece = 16384;
 constexpr std::size_t kMostBytes = kPiece * 8 + 512;
 
 // There is one thread. Statistics under way have an instance for themselves.
