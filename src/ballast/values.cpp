@@ -115,7 +115,7 @@ ElementRange elements_of(const Model& model, const Tensor& tensor, Rows rows,
                          const Subject& subject) {
   const std::uint64_t there = row_count(model, tensor);
   const std::uint64_t end = rows.end == Rows::kToTheEnd ? there : rows.end;
-  if (end > there) subject.refuse(Errc::rows_outside, there, end, {});
+  if (end > there) subject.refuse(Errc::rows_outside, there, std::max(rows.begin, end - 1), {});
   if (rows.begin > end) subject.refuse(Errc::rows_outside, there, rows.begin, {});
   const std::uint64_t row = row_elements(model, tensor);
   return {rows.begin * row, (end - rows.begin) * row};  // both within the tensor

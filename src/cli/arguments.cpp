@@ -69,6 +69,29 @@ Examples:
   ballast cat model.gguf output_norm.weight | od -t f4 | head
   ballast cat model.gguf -- -a-name-that-begins-with-a-dash)";
 
+#if BALLAST_HAS_VALUES
+constexpr const char* kShowFooter =
+    R"(Statistics, a histogram and the first rows of a tensor of whatever dtype, decoded.
+A row is a run along the dimension whose elements lie side by side: the first of
+a GGUF shape, the last of a safetensors one. Rows are counted from 0; A:B ends
+before B, and A alone is one row. Numbers in the table are rounded to four
+digits; those in the JSON are exact: the shortest that read back to the same
+float, and integers of 32 and 64 bits and F64 as they are.
+
+NaN and infinities are counted, and take no part in the rest. Each line of the
+histogram begins at its number, and ends where the next one begins.
+
+The JSON is one object: name, dtype, shape, rows, row_elements, range,
+statistics, and values, a list for each row. Bins of its histogram are bin_width
+wide; the counts begin with bin `first`, and bin 0 begins at zero.
+
+Examples:
+  ballast show model.gguf blk.0.attn_q.weight
+  ballast show model.gguf token_embd.weight --rows 100:103
+  ballast show model.safetensors lm_head.weight --stats
+  ballast show model.gguf output_norm.weight --json | jq '.values[0]')";
+#endif
+
 constexpr const char* kCheckFooter =
     R"(A compressed file is decoded to its last byte, and its checksums are verified.
 Opening a model checks that its header makes sense and that every tensor lies
@@ -139,6 +162,29 @@ CLI::App* add_cat(CLI::App& app, CatOptions& options) {
   return command;
 }
 
+#if BALLAST_HAS_VALUES
+CLI::App* add_show(CLI::App& app, ShowOptions& options) {
+  CLI::App* command = app.add_subcommand("show", "Show the values of a tensor");
+  add_model(*command, options.model);
+  command->add_option("TENSOR", options.tensor, "The name of the tensor")
+      ->required()
+      ->type_name("");
+  command
+      ->add_option_function<std::string>(
+          "--rows", [&options](const std::string& text) { options.rows = text; },
+          "Only these rows, and all of them")
+      ->type_name("A:B")
+      ->take_last();
+  command->add_flag("--stats", options.stats, "Statistics and histogram, no values")
+      ->disable_flag_override();
+  command->add_flag("--json", options.json, "One JSON object instead of a table")
+      ->disable_flag_override();
+  add_backend(*command, options.model.backend);
+  command->footer(kShowFooter);
+  return command;
+}
+#endif
+
 CLI::App* add_check(CLI::App& app, CheckOptions& options) {
   CLI::App* command = app.add_subcommand("check", "Read models to their last byte and verify them");
   command->add_option("MODEL", options.models, "The models; - is standard input")
@@ -164,7 +210,13 @@ std::vector<std::string> reversed_arguments(int count, const char* const* argume
 
 // What is wrong where not even a command was recognised.
 std::string command_message(const std::vector<std::string>& unknown) {
-  if (unknown.empty()) return "a command is needed: inspect, cat or check";
+  if (unknown.empty()) {
+#if BALLAST_HAS_VALUES
+    return "a command is needed: inspect, show, cat or check";
+#else
+    return "a command is needed: inspect, cat or check";
+#endif
+  }
   const bool is_option = unknown.front().starts_with('-');
   return fmt::format("there is no {} \"{}\"", is_option ? "option" : "command", unknown.front());
 }
@@ -194,6 +246,10 @@ Command parse_arguments(int count, const char* const* arguments) {
   app.get_formatter()->column_width(28);
   app.footer(kMainFooter);
   CLI::App* inspect_command = add_inspect(app, inspect);
+#if BALLAST_HAS_VALUES
+  ShowOptions show;
+  CLI::App* show_command = add_show(app, show);
+#endif
   CLI::App* cat_command = add_cat(app, cat);
   add_check(app, check);
   try {
@@ -206,6 +262,9 @@ Command parse_arguments(int count, const char* const* arguments) {
     throw UsageError(usage_message(app, error));
   }
   if (inspect_command->parsed()) return inspect;
+#if BALLAST_HAS_VALUES
+  if (show_command->parsed()) return show;
+#endif
   if (cat_command->parsed()) return cat;
   return check;
 }

@@ -6,8 +6,8 @@
 
 #include "cli/commands.hpp"
 #include "cli/failure.hpp"
+#include "cli/find_tensor.hpp"
 #include "cli/output.hpp"
-#include "cli/suggest.hpp"
 #include "cli/terminal.hpp"
 
 namespace ballast::cli {
@@ -30,27 +30,6 @@ void refuse_overwriting(const Model& model, const std::string& output) {
     if (!fs::equivalent(shard.data.path(), output, ignored)) continue;
     throw UsageError(fmt::format("{}: -o names a file of the model itself", printable(output)));
   }
-}
-
-std::string suggestions(const Model& model, std::string_view wanted) {
-  std::string text;
-  for (const std::string_view name : close_names(model.tensors(), wanted)) {
-    text += fmt::format("{}'{}'", text.empty() ? "; did you mean " : ", ", printable(name));
-  }
-  return text.empty() ? text : text + "?";
-}
-
-// Prints its line by itself, because a suggestion is no part of the library's error.
-const Tensor* find_or_complain(const Model& model, const CatOptions& options) {
-  const Tensor* tensor = model.find(options.tensor);
-  if (tensor != nullptr) return tensor;
-  Problem problem;
-  problem.code = Errc::no_such_tensor;
-  problem.kind = SubjectKind::tensor;
-  problem.name = options.tensor;
-  print_failure(fmt::format("{}: {}{} ({})", printable(options.model.path), problem.message(),
-                            suggestions(model, options.tensor), name(problem.code)));
-  return nullptr;
 }
 
 void write_tensor(Output& output, const Model& model, const Tensor& tensor) {
@@ -81,7 +60,7 @@ void write_file(const std::string& path, const Model& model, const Tensor& tenso
 int run(const CatOptions& options) {
   refuse_terminal(options);
   const Model model = open_model(options.model);
-  const Tensor* tensor = find_or_complain(model, options);
+  const Tensor* tensor = find_or_complain(model, options.model, options.tensor);
   if (tensor == nullptr) return kFailed;
   static_cast<void>(model.bytes(*tensor));  // a tensor without a size fails before a file is made
   if (options.output != kStandardOutput) {

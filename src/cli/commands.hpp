@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include <ballast/config.hpp>
+
 #include "cli/model_source.hpp"
 
 namespace ballast::cli {
@@ -26,6 +28,14 @@ struct CatOptions {
   std::string output = "-";  ///< "-" is standard output
 };
 
+struct ShowOptions {
+  ModelSource model;
+  std::string tensor;
+  std::optional<std::string> rows;  ///< "A:B"
+  bool stats = false;               ///< and no values
+  bool json = false;
+};
+
 struct CheckOptions {
   std::vector<std::string> models;
   Backend backend = Backend::automatic;
@@ -36,7 +46,11 @@ struct PrintOptions {
   std::string text;
 };
 
+#if BALLAST_HAS_VALUES
+using Command = std::variant<PrintOptions, InspectOptions, CatOptions, CheckOptions, ShowOptions>;
+#else
 using Command = std::variant<PrintOptions, InspectOptions, CatOptions, CheckOptions>;
+#endif
 
 /// What the arguments ask for. Throws UsageError.
 [[nodiscard]] Command parse_arguments(int count, const char* const* arguments);
@@ -45,5 +59,6 @@ using Command = std::variant<PrintOptions, InspectOptions, CatOptions, CheckOpti
 [[nodiscard]] int run(const InspectOptions& options);
 [[nodiscard]] int run(const CatOptions& options);
 [[nodiscard]] int run(const CheckOptions& options);
+[[nodiscard]] int run(const ShowOptions& options);  ///< where the library has values
 
 }  // namespace ballast::cli

@@ -11,6 +11,9 @@ namespace {
 std::string path_of(const Command& command) {
   if (const auto* inspect = std::get_if<InspectOptions>(&command)) return inspect->model.path;
   if (const auto* cat = std::get_if<CatOptions>(&command)) return cat->model.path;
+#if BALLAST_HAS_VALUES
+  if (const auto* show = std::get_if<ShowOptions>(&command)) return show->model.path;
+#endif
   return "";
 }
 

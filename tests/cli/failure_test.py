@@ -16,7 +16,7 @@ INSPECT_HELP = "see ballast inspect --help (wrong_usage)"
 class UsageTest(ModelTest):
     def test_wrong_usage_is_one_line_and_exit_status_2(self):
         for arguments, line in [
-            ([], f"a command is needed: inspect, cat or check; {HELP}"),
+            ([], f"a command is needed: inspect, show, cat or check; {HELP}"),
             (["insect", "model"], f'there is no command "insect"; {HELP}'),
             (["--bogus"], f'there is no option "--bogus"; {HELP}'),
             (["inspect"], f"MODEL is required; {INSPECT_HELP}"),

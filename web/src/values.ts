@@ -161,7 +161,10 @@ export function makeTool({ makeError, module }: Surroundings): ValuesTool {
     for (const row of [begin, end]) {
       if (!Number.isInteger(row) || row < 0) fail('misuse', tensor, `has no row ${row}: rows are [begin, end], counted from 0`);
     }
-    if (end > rowCount) fail('rows_outside', tensor, `has ${rowCount} rows, and row ${end} was asked for`, { expected: rowCount, actual: end });
+    if (end > rowCount) {
+      const last = Math.max(begin, end - 1);
+      fail('rows_outside', tensor, `has ${rowCount} rows, and row ${last} was asked for`, { expected: rowCount, actual: last });
+    }
     if (begin > end) fail('misuse', tensor, `was asked for rows from ${begin} to ${end}, which is before`);
     const each = perElement(tensor);
     return {
