@@ -377,7 +377,7 @@ struct NVFP4 : Block<DType::NVFP4, 64, 36> {
   }
 };
 
-constexpr std::array kRows{
+constexpr std::array kBlockRows{
     row<Q4_0>(),  row<Q4_1>(),  row<Q5_0>(),  row<Q5_1>(),  row<Q8_0>(), row<Q8_1>(),
     row<Q2_K>(),  row<Q3_K>(),  row<Q4_K>(),  row<Q5_K>(),  row<Q6_K>(), row<Q8_K>(),
     row<TQ1_0>(), row<TQ2_0>(), row<MXFP4>(), row<NVFP4>(), row<Q1_0>(), row<Q2_0>(),
@@ -385,7 +385,7 @@ constexpr std::array kRows{
 
 }  // namespace
 
-std::span<const Row> block_rows() noexcept { return kRows; }
+std::span<const Row> block_rows() noexcept { return kBlockRows; }
 
 }  // namespace ballast::BALLAST_DECODE
 

@@ -86,7 +86,7 @@ constexpr Row copied() noexcept {
   return {Type, {copy<Type>, copy<Type>}};
 }
 
-constexpr std::array kRows{
+constexpr std::array kFloatRows{
     copied<DType::F32>(),
     copied<DType::C64>(),
     row<Word<DType::F16, decode::from_f16>>(),
@@ -133,6 +133,6 @@ WideDecoder wide_decoder(DType dtype) noexcept {
   }
 }
 
-std::span<const Row> float_rows() noexcept { return kRows; }
+std::span<const Row> float_rows() noexcept { return kFloatRows; }
 
 }  // namespace ballast::BALLAST_DECODE

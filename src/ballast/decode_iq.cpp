@@ -275,14 +275,14 @@ struct IQ4_XS : Block<DType::IQ4_XS, 256, 136> {
   }
 };
 
-constexpr std::array kRows{
+constexpr std::array kIqRows{
     row<IQ2_XXS>(), row<IQ2_XS>(), row<IQ2_S>(),  row<IQ3_XXS>(), row<IQ3_S>(),
     row<IQ1_S>(),   row<IQ1_M>(),  row<IQ4_NL>(), row<IQ4_XS>(),
 };
 
 }  // namespace
 
-std::span<const Row> iq_rows() noexcept { return kRows; }
+std::span<const Row> iq_rows() noexcept { return kIqRows; }
 
 }  // namespace ballast::BALLAST_DECODE
 

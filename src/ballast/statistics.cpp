@@ -171,6 +171,12 @@ struct StatisticsKernel {
     const double first = Sums::total(sums.first);
     const double mean = origin + first / n;
     const double squares = std::max(Sums::total(sums.second) - first * (first / n), 0.0);
+    if (to.finite_ == 0) {
+      to.mean_ = mean;
+      to.squares_ = squares;
+      to.finite_ = count;
+      return;
+    }
     const auto before = static_cast<double>(to.finite_);
     const double distance = mean - to.mean_;
     to.mean_ += distance * (n / (before + n));

@@ -47,7 +47,8 @@ struct Statistics {
   double min = 0;                 ///< of the finite ones; 0 where there are none
   double max = 0;                 ///< likewise
   double mean = 0;                ///< likewise
-  double standard_deviation = 0;  ///< of the finite ones, as a whole population; likewise
+  double standard_deviation = 0;  ///< of the finite ones, as a whole population; likewise.
+                                  ///< Infinite where its square is beyond what double holds
   Histogram histogram;            ///< of the finite ones
 
   [[nodiscard]] constexpr std::uint64_t finite() const noexcept {

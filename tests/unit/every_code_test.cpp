@@ -47,6 +47,8 @@ constexpr Elsewhere kElsewhere[]{
     {Errc::unknown_end, "loader_test.cpp"},
     {Errc::no_such_tensor, "model_test.cpp"},
     {Errc::wrong_type, "model_test.cpp"},
+    {Errc::rows_outside, "values_test.cpp"},
+    {Errc::wrong_length, "values_test.cpp"},
     {Errc::misuse, "loader_end_test.cpp"},
     {Errc::unexpected, "c_api_test.cpp"},
 };
