@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Builds with some codecs left out, and with all of them: what is left works, and what is not there is named.
+"""Builds without the decoders of values, with some codecs left out and with all of them: what is left works, and what is
+not there is named.
 
 usage: codecless_test.py SOURCE WORK [CMAKE_OPTION...]
 """
@@ -41,7 +42,8 @@ class CodeclessTest(unittest.TestCase):
         folder = os.path.join(WORK, "build")
         chosen = [f"-DBALLAST_{codec.upper()}={'ON' if codec in codecs else 'OFF'}" for codec in CODECS]
         for command in (["cmake", "-S", SOURCE, "-B", folder, *OPTIONS, *chosen, "-DCMAKE_BUILD_TYPE=Debug",
-                         "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DBALLAST_BUILD_TESTS=OFF", "-DBALLAST_INSTALL=OFF"],
+                         "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DBALLAST_VALUES=OFF", "-DBALLAST_BUILD_TESTS=OFF",
+                         "-DBALLAST_INSTALL=OFF"],
                         ["cmake", "--build", folder, "--target", "ballast-cli"]):
             done = run(*command)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -57,6 +59,9 @@ class CodeclessTest(unittest.TestCase):
         plain = models.simple()
         done = run(command, "check", self.file(plain))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = run(command, "show", self.file(plain), "token_embd.weight")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('there is no command "show"', done.stderr)
         for codec, compress in CODECS.items():
             with self.subTest(codec=codec):
                 done = run(command, "check", self.file(compress(plain)))

@@ -41,6 +41,7 @@ LISTS = [
     ("tests/support", "*.cpp", "tests/support/CMakeLists.txt"),
     ("tests/compile_fail", "*.cpp", "tests/CMakeLists.txt"),
     ("tests/c", "*.c", "tests/CMakeLists.txt"),
+    ("tests/fuzz", "replay.cpp", "tests/fuzz/CMakeLists.txt"),
     ("tests/web", "*_test.mjs", "tests/web/CMakeLists.txt"),
     ("tests/package", "*_test.mjs", "platform/setup/package.sh"),
     ("tests/embedding", "*.cpp", "tests/embedding/CMakeLists.txt"),

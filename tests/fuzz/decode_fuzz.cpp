@@ -1,0 +1,103 @@
+// Blocks of any bytes through the decoders of every dtype and through the statistics.
+//
+// Every level gives the bits of the scalar build, a range of values is that part of all of them,
+// nothing is read or written beyond its end (by the sanitizers), and a histogram holds every finite
+// number. As with libFuzzer: the input is what it makes of it.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include <ballast/decode.hpp>
+#include <ballast/statistics.hpp>
+#include <ballast/values.hpp>
+
+#include "platform/instruction_set.hpp"
+#include "tests/support/scalar_decode.hpp"
+
+namespace ballast::test {
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+bool same(std::span<const float> left, std::span<const float> right) {
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](float a, float b) {
+    return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof a) == 0;
+  });
+}
+
+// Of exactly that size, so that one byte too many is seen.
+template <class T>
+struct Exact {
+  explicit Exact(std::size_t count) : size(count), data(std::make_unique<T[]>(count)) {}  // NOLINT
+  [[nodiscard]] std::span<T> span() const { return {data.get(), size}; }
+  std::size_t size;
+  std::unique_ptr<T[]> data;  // NOLINT(modernize-avoid-c-arrays)
+};
+
+void check_statistics(std::span<const float> values) {
+  StatisticsAccumulator all;
+  all.add(values.first(values.size() / 3));
+  all.add(values.subspan(values.size() / 3));
+  const Statistics found = all.finish();
+  require(found.count == values.size());
+  const auto& counts = found.histogram.counts;
+  require(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}) == found.finite());
+  require(found.finite() == 0 || found.min <= found.max);
+  require(found.finite() == 0 || found.max < found.histogram.lower(Histogram::kBins) ||
+          found.histogram.bin_width == 0);
+}
+
+void check_range(DType dtype, std::span<const std::byte> blocks, std::span<const float> all,
+                 std::size_t first, std::size_t count) {
+  first = std::min(first, all.size());
+  const Exact<float> found(std::min(count, all.size() - first));
+  decode::decode(dtype, decode::decoder(dtype), blocks.data(), first, found.span());
+  require(same(found.span(), all.subspan(first, found.size)));
+}
+
+void check(DType dtype, std::span<const std::byte> blocks, std::size_t first, std::size_t length) {
+  const std::size_t count = blocks.size() / info(dtype).block_bytes;
+  const std::size_t floats = count * info(dtype).block_elements * decode::floats_per_element(dtype);
+  const Exact<float> expected(floats);
+  scalar_decoder(dtype)(blocks.data(), expected.data.get(), count);
+  const Exact<float> found(floats);
+  decode::decoder(dtype, decode::Level::baseline)(blocks.data(), found.data.get(), count);
+  require(same(found.span(), expected.span()));
+  if (platform::has_avx2()) {
+    decode::decoder(dtype, decode::Level::avx2)(blocks.data(), found.data.get(), count);
+    require(same(found.span(), expected.span()));
+  }
+  const Exact<std::uint16_t> halves(floats);
+  to_f16(dtype, blocks, halves.span());
+  to_bf16(dtype, blocks, halves.span());
+  check_range(dtype, blocks, expected.span(), first, length);
+  check_statistics(expected.span());
+}
+
+}  // namespace
+}  // namespace ballast::test
+
+// The first bytes choose: a dtype, where a range begins, how long it is; blocks are the rest.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace ballast;
+  constexpr std::size_t kHead = 5;
+  if (size < kHead) return 0;
+  const auto dtype = static_cast<DType>(data[0] % kDTypes.size());
+  if (decode::decoder(dtype) == nullptr) return 0;
+  const std::size_t first = data[1] + 256U * data[2];
+  const std::size_t length = data[3] + 256U * data[4];
+  const std::size_t block = info(dtype).block_bytes;
+  const test::Exact<std::byte> blocks((size - kHead) / block * block);
+  if (blocks.size != 0) std::memcpy(blocks.data.get(), data + kHead, blocks.size);
+  test::check(dtype, blocks.span(), first, length);
+  return 0;
+}
