@@ -41,7 +41,8 @@ namespace ballast::platform {
 /// Whether this processor has AVX2, and the system saves its registers.
 inline bool has_avx2() noexcept {
 #if BALLAST_HAS_AVX2_PATH
-  return __builtin_cpu_supports("avx2") != 0;
+  // An int, or a bool, by compiler.
+  return __builtin_cpu_supports("avx2") != 0;  // NOLINT(readability-implicit-bool-conversion)
 #else
   return false;
 #endif

@@ -13,7 +13,6 @@
 using ballast::DType;
 using ballast::Errc;
 using ballast::Error;
-using ballast::Model;
 using ballast::Problem;
 using ballast::Rows;
 using ballast::Tensor;

@@ -13,8 +13,9 @@
 
 #include <ballast/decode_kernel.hpp>
 
-// A block's quants stand in plain arrays: an access that is checked does not become a vector.
-// NOLINTBEGIN(modernize-avoid-c-arrays)
+// A block's quants stand in plain arrays: an access that is checked does not become a vector. Types
+// are called what the formats call them.
+// NOLINTBEGIN(modernize-avoid-c-arrays,readability-identifier-naming)
 
 namespace ballast::BALLAST_DECODE {
 namespace {
@@ -123,7 +124,7 @@ struct Q8_K : Block<DType::Q8_K, 256, 292> {
 // Two bits each of 32 bytes, four times: 128 quants, of which byte i holds number i in its lowest
 // bits, then 32 + i, 64 + i and 96 + i.
 BALLAST_ALWAYS_INLINE void crumbs(const byte* in, int8_t* __restrict out, uint32_t minus) noexcept {
-  for (uint32_t part = 0; part < 4; ++part) {
+  for (size_t part = 0; part < 4; ++part) {
     for (size_t i = 0; i < 32; ++i) {
       out[32 * part + i] = quant((u8(in + i) >> 2 * part & 3) - minus);
     }
@@ -167,10 +168,10 @@ struct Q3_K : Block<DType::Q3_K, 256, 110> {
     int8_t q[256];
     crumbs(in + 32, q, 4);
     crumbs(in + 64, q + 128, 4);
-    for (uint32_t bit = 0; bit < 8; ++bit) {
+    for (size_t bit = 0; bit < 8; ++bit) {
       for (size_t i = 0; i < 32; ++i) {
-        int8_t& each = q[32 * bit + i];
-        each = static_cast<int8_t>(each + static_cast<int>((u8(in + i) >> bit & 1) << 2));
+        const int8_t third = quant((u8(in + i) >> bit & 1) << 2);
+        q[32 * bit + i] = static_cast<int8_t>(q[32 * bit + i] + third);
       }
     }
     for (size_t i = 0; i < 16; ++i) {
@@ -228,10 +229,10 @@ struct Q5_K : Block<DType::Q5_K, 256, 176> {
   BALLAST_ALWAYS_INLINE static void block(const byte* in, float* __restrict out) noexcept {
     int8_t q[256];
     for (size_t i = 0; i < 4; ++i) nibbles<32>(in + 48 + 32 * i, q + 64 * i);
-    for (uint32_t bit = 0; bit < 8; ++bit) {
+    for (size_t bit = 0; bit < 8; ++bit) {
       for (size_t i = 0; i < 32; ++i) {
-        int8_t& each = q[32 * bit + i];
-        each = static_cast<int8_t>(each | static_cast<int>((u8(in + 16 + i) >> bit & 1) << 4));
+        const int8_t fifth = quant((u8(in + 16 + i) >> bit & 1) << 4);
+        q[32 * bit + i] = static_cast<int8_t>(q[32 * bit + i] | fifth);
       }
     }
     scale_eight(in + 4, q, f16(in), f16(in + 2), out);
@@ -389,4 +390,4 @@ std::span<const Row> block_rows() noexcept { return kBlockRows; }
 
 }  // namespace ballast::BALLAST_DECODE
 
-// NOLINTEND(modernize-avoid-c-arrays)
+// NOLINTEND(modernize-avoid-c-arrays,readability-identifier-naming)

@@ -10,8 +10,9 @@
 #include <ballast/decode_grids.hpp>
 #include <ballast/decode_kernel.hpp>
 
-// A block's quants stand in plain arrays: an access that is checked does not become a vector.
-// NOLINTBEGIN(modernize-avoid-c-arrays)
+// A block's quants stand in plain arrays: an access that is checked does not become a vector. Types
+// are called what the formats call them.
+// NOLINTBEGIN(modernize-avoid-c-arrays,readability-identifier-naming)
 
 namespace ballast::BALLAST_DECODE {
 namespace {
@@ -286,4 +287,4 @@ std::span<const Row> iq_rows() noexcept { return kIqRows; }
 
 }  // namespace ballast::BALLAST_DECODE
 
-// NOLINTEND(modernize-avoid-c-arrays)
+// NOLINTEND(modernize-avoid-c-arrays,readability-identifier-naming)

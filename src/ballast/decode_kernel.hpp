@@ -92,13 +92,13 @@ BALLAST_ALWAYS_INLINE void store(int8_t* at, uint64_t eight) noexcept {
 
 /// The last step for eight quants in a word.
 BALLAST_ALWAYS_INLINE void scale(uint64_t eight, float factor, float* __restrict out) noexcept {
-  int8_t quants[8];
+  int8_t quants[8];  // NOLINT(modernize-avoid-c-arrays): as in the decoders
   store(quants, eight);
   scale<8>(quants, factor, out);
 }
 BALLAST_ALWAYS_INLINE void scale(uint64_t eight, float factor, float offset,
                                  float* __restrict out) noexcept {
-  int8_t quants[8];
+  int8_t quants[8];  // NOLINT(modernize-avoid-c-arrays): as in the decoders
   store(quants, eight);
   scale<8>(quants, factor, offset, out);
 }

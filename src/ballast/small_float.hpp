@@ -46,7 +46,7 @@ BALLAST_ALWAYS_INLINE float small_float(std::uint32_t code) noexcept {
   const auto subnormal = std::bit_cast<std::uint32_t>(
       static_cast<float>(static_cast<std::int32_t>(magnitude)) * power_of_two(1 - Bias - Mantissa));
   const std::uint32_t shifted = magnitude << (kFloatMantissa - Mantissa);
-  std::uint32_t bits =
+  std::uint32_t bits =  // NOLINT(misc-const-correctness): what follows depends on the kind
       magnitude < kFirstNormal
           ? subnormal
           : shifted + (static_cast<std::uint32_t>(kFloatBias - Bias) << kFloatMantissa);

@@ -204,7 +204,7 @@ struct StatisticsKernel {
     const Look<Float> look = look_at(values, count);
     note(look, count);
     if (!look.any_finite()) return;
-    const auto odd = static_cast<std::size_t>(look.nan + look.infinite);
+    const auto odd = static_cast<std::size_t>(look.nan) + static_cast<std::size_t>(look.infinite);
     // Near the mean, between the extremes, and a number of their own type: what is replaced by it
     // adds nothing, and there is a bin for it.
     const Float origin =

@@ -28,8 +28,10 @@ namespace {
 std::optional<std::uint64_t> row_number(std::string_view text, std::string_view whole) {
   if (text.empty()) return std::nullopt;
   std::uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, number);
+  const char* const begin =
+      text.data();  // NOLINT(bugprone-suspicious-stringview-data-usage): with its end
+  const char* const end = begin + text.size();
+  const auto [stopped, error] = std::from_chars(begin, end, number);
   if (stopped != end || error != std::errc()) refuse_rows(whole);
   return number;
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 
 #include "cli/json_writer.hpp"
 #include "cli/show.hpp"
@@ -66,7 +67,7 @@ class Json {
   // From the first bin that holds something to the last; bin 0 begins at zero.
   void write_histogram(const Histogram& histogram) {
     const auto holds = [](std::uint64_t count) { return count != 0; };
-    const auto& counts = histogram.counts;
+    const std::span counts(histogram.counts);
     const auto begin = std::find_if(counts.begin(), counts.end(), holds);
     const auto end = std::find_if(counts.rbegin(), counts.rend(), holds).base();
     json_.key("histogram");

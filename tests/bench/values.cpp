@@ -1,7 +1,8 @@
-// Values of a dtype: how fast blocks become floats, beside a memset of the same floats, and how fast
-// statistics of them are, beside the decoding. One thread; all memory was touched before.
+// Values of a dtype: how fast blocks become floats, beside a memset of the same floats, and how
+// fast statistics of them are, beside the decoding. One thread; all memory was touched before.
 //
-//     bench-values DTYPE ROUNDS    decoding over memset, statistics over decoding, GB/s of floats of
+//     bench-values DTYPE ROUNDS    decoding over memset, statistics over decoding, GB/s of floats
+//     of
 //                                  memset, decoding and statistics, seconds of decoding
 //     bench-values                 the dtypes that float holds, and that are not copied
 #include <algorithm>

@@ -63,8 +63,8 @@ std::uint32_t ballast_values_dtype(std::size_t size) {
   return ballast::decode::decoder(static_cast<DType>(number)) != nullptr ? number + 256 : number;
 }
 
-// Decodes `count` values of the blocks that are put in, from number `first` on, at most a piece, and
-// answers where they are.
+// Decodes `count` values of the blocks that are put in, from number `first` on, at most a piece,
+// and answers where they are.
 void* ballast_values_decode(std::uint32_t dtype, std::size_t first, std::size_t count, int as) {
   const std::span<const float> values = decode(static_cast<DType>(dtype), first, count);
   if (as == BALLAST_AS_F16) return convert<f16_of>(values);
