@@ -59,6 +59,13 @@ BALLAST_ALWAYS_INLINE float small_float(std::uint32_t code) noexcept {
 BALLAST_ALWAYS_INLINE float from_f16(std::uint32_t code) noexcept {
   return small_float<5, 10, 15, Special::ieee>(code);
 }
+/// The same of a normal number, in a third of the operations.
+BALLAST_ALWAYS_INLINE float from_normal_f16(std::uint32_t code) noexcept {
+  constexpr int kShift = kFloatMantissa - 10;
+  constexpr std::uint32_t kRebias = static_cast<std::uint32_t>(kFloatBias - 15) << kFloatMantissa;
+  const std::uint32_t size = ((code & 0x7fff) << kShift) + kRebias;
+  return std::bit_cast<float>(size | (code & 0x8000) << 16);
+}
 BALLAST_ALWAYS_INLINE float from_bf16(std::uint32_t code) noexcept {
   return std::bit_cast<float>(code << 16U);
 }

@@ -1,6 +1,8 @@
-// Values of a dtype in Node, from a model in memory into an array that is there: seconds of values(), and of stats().
+// Values of a dtype in Node, from a model in memory into an array that is there: seconds of values(), of stats(), and
+// of as many values in the module alone, which decodes the same pieces without JavaScript around it.
 //
 //   node package_values.mjs PACKAGE DTYPE ROUNDS
+import fs from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
@@ -42,12 +44,31 @@ const timed = async (work) => {
   await work();
   return (performance.now() - before) / 1000;
 };
+
+/** The module alone, with blocks put in once: a function that decodes as many values. */
+function decoder(blocks) {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(path.join(folder, 'dist/ballast-values.wasm'))));
+  exports._initialize();
+  const put = (bytes) => new Uint8Array(exports.memory.buffer).set(bytes, exports.ballast_values_input());
+  const dtypeName = new TextEncoder().encode(dtype);
+  put(dtypeName);
+  const known = exports.ballast_values_dtype(dtypeName.length) % 256;
+  const piece = exports.ballast_values_piece();
+  put(blocks.subarray(0, (piece / elements) * size));
+  return () => {
+    for (let at = 0; at < VALUES; at += piece) exports.ballast_values_decode(known, 0, piece, 0);
+  };
+}
+const decode = decoder(makeBlocks((1 << 16) * 8));
+
 const values = [];
 const stats = [];
+const module = [];
 for (let i = 0; i <= Number(rounds); ++i) {
-  const seconds = [await timed(() => tensor.values({ into })), await timed(() => tensor.stats())];
+  const seconds = [await timed(() => tensor.values({ into })), await timed(() => tensor.stats()), await timed(decode)];
   if (i === 0) continue; // compiled meanwhile
   values.push(seconds[0]);
   stats.push(seconds[1]);
+  module.push(seconds[2]);
 }
-console.log(`${median(values)} ${median(stats)}`);
+console.log(`${median(values)} ${median(stats)} ${median(module)}`);
