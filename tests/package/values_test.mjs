@@ -150,6 +150,8 @@ test('a directory fetches the bytes of the rows, and no others', async () => {
   try {
     fs.writeFileSync(path.join(folder, 'rows.gguf'), gguf(Q8_0, [64, rows], data));
     fs.writeFileSync(path.join(folder, 'rows.gguf.gz'), zlib.gzipSync(gguf(Q8_0, [64, rows], data)));
+    const large = 150_000; // rows of 68 bytes: more than is read at once
+    fs.writeFileSync(path.join(folder, 'large.gguf.gz'), zlib.gzipSync(gguf(Q8_0, [64, large], Buffer.alloc(68 * large)), { level: 1 }));
     const head = await inspect(`${server.origin}/models/rows.gguf`);
     const seen = server.log.length;
     const tensor = head.tensor('t');
@@ -162,6 +164,11 @@ test('a directory fetches the bytes of the rows, and no others', async () => {
     assert.equal(all.count, values.length);
     assert.deepEqual([progress.at(-1).loaded, progress.at(-1).total], [data.length, data.length]);
     head.close();
+    const packed = await inspect(`${server.origin}/models/large.gguf.gz`);
+    const before = server.log.length;
+    assert.equal((await packed.tensor('t').stats()).count, 64 * large);
+    assert.equal(server.log.length - before, 1, 'what cannot be had in parts comes once');
+    packed.close();
     for (const file of ['rows.gguf', 'rows.gguf.gz']) {
       const local = await inspect(path.join(folder, file));
       assert.equal(difference(await local.tensor('t').values({ rows: [1, 2] }), values.subarray(64, 128)), -1, file);

@@ -171,34 +171,45 @@ export async function inspectSource(platform: Platform, source: unknown, options
   return attempt(askedBuild(platform, options));
 }
 
-/** Fetches a part of a tensor, by default all of it. */
-type Fetch = (tensor: HeadTensor, options: WorkOptions, begin?: number, end?: number) => Promise<Uint8Array<ArrayBuffer>>;
+/** Gets at the bytes of tensors. */
+interface Reader {
+  /** Fetches a part of a tensor, by default all of it. */
+  fetch(tensor: HeadTensor, options: WorkOptions, begin?: number, end?: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Whether a part costs no more than a part. */
+  hasParts(tensor: HeadTensor): boolean;
+}
 
 /** A tensor of which the directory alone is there. */
 export class HeadTensor extends ReadableTensor {
-  readonly #fetch: Fetch;
+  readonly #bytes: Reader;
   /** @internal */
   protected readonly reader: ValuesGetter;
 
   /** @internal */
-  constructor(engine: Engine, found: Structure<'tensor'>, format: Format, reader: ValuesGetter, fetch: Fetch) {
+  constructor(engine: Engine, found: Structure<'tensor'>, format: Format, reader: ValuesGetter, bytes: Reader) {
     super(engine, found, format);
     this.reader = reader;
-    this.#fetch = fetch;
+    this.#bytes = bytes;
   }
 
   /** Fetches its bytes, and no others, into memory of their own. Of compressed files all that comes before is decoded, too. */
   read(options: WorkOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#fetch(this, options);
+    return this.#bytes.fetch(this, options);
   }
 
   /** @internal */
   protected source(): TensorBytes {
     if (this.byteLength === undefined) throw this.noValues();
+    let whole: Uint8Array | undefined;
     return {
       read: async (begin, end, signal) => {
-        const bytes = await this.#fetch(this, { signal }, begin, end);
-        return () => bytes;
+        if (this.#bytes.hasParts(this)) {
+          const bytes = await this.#bytes.fetch(this, { signal }, begin, end);
+          return () => bytes;
+        }
+        // Of what is compressed, or comes once, each part would cost what all of it costs.
+        const bytes = (whole ??= await this.#bytes.fetch(this, { signal }));
+        return () => bytes.subarray(begin, end);
       },
     };
   }
@@ -225,7 +236,10 @@ export class Head extends Directory<HeadTensor> {
   readonly #source: unknown;
   readonly #options: OpenOptions;
   #parts: readonly Part[] = [];
-  readonly #fetchPart: Fetch = (tensor, options, begin, end) => this.#readTensor(tensor, options, begin, end);
+  readonly #bytes: Reader = {
+    fetch: (tensor, options, begin, end) => this.#readTensor(tensor, options, begin, end),
+    hasParts: ({ shard }) => this.#parts[shard]?.ranges !== undefined,
+  };
 
   /** @internal */
   constructor(platform: Platform, source: unknown, options: OpenOptions, engine: Engine, model: number, reading: Reading) {
@@ -247,7 +261,7 @@ export class Head extends Directory<HeadTensor> {
   }
 
   protected wrap(found: Structure<'tensor'>): HeadTensor {
-    return new HeadTensor(this.held.engine, found, this.format, this.reader, this.#fetchPart);
+    return new HeadTensor(this.held.engine, found, this.format, this.reader, this.#bytes);
   }
 
   protected override sizeOfShard(index: number, found: Structure<'file'>): number | undefined {
