@@ -1,7 +1,7 @@
 // What the READMEs show in JavaScript, run in Node with the installed package: the package's own, and the blocks
 // of the project's that are marked `in package`. Addresses at example.com are those of a local server.
 //
-//   <!-- test: NAME -->      js: a module of its own; sh: run by sh where the package is installed
+//   <!-- test: NAME -->      js: a module of its own; sh: run by sh where the package is installed; every line must succeed
 //   <!-- output: NAME -->    what that test prints, where "..." stands for the rest of a line
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -51,8 +51,8 @@ for (const { file, name, language, body, output } of blocks) {
     const text = body.replaceAll('https://example.com', `${server.origin}/models`);
     const script = path.join(folder, `${name}.${language === 'js' ? 'mjs' : language}`);
     fs.writeFileSync(script, text);
-    const program = { js: process.execPath, sh: 'sh' }[language] ?? assert.fail(`a block in ${language}`);
-    const { stdout } = await run(program, [script], { cwd: folder, env: { ...process.env, npm_config_offline: 'true' } });
+    const program = { js: [process.execPath], sh: ['sh', '-e'] }[language] ?? assert.fail(`a block in ${language}`);
+    const { stdout } = await run(program[0], [...program.slice(1), script], { cwd: folder, env: { ...process.env, npm_config_offline: 'true' } });
     assert.ok(stdout.length > 0 || output === '');
     if (output === undefined) return;
     const expected = output.trimEnd().split('\n');
