@@ -68,6 +68,48 @@ static void compare(const ballast_model *one, const ballast_model *other) {
   }
 }
 
+#if BALLAST_HAS_VALUES
+/* The values of the first tensor, and what they are like. */
+static void look_at_values(const ballast_model *model) {
+  static ballast_statistics all; /* of 8 KiB */
+  ballast_error *error = NULL;
+  uint64_t rows = 0;
+  uint64_t row_elements = 0;
+  uint64_t counted = 0;
+  size_t bin = 0;
+  float *values = NULL;
+  check(ballast_model_rows(model, 0, &rows, &row_elements) == 1 && rows > 0, "there are rows");
+  must(ballast_model_statistics(model, 0, 0, BALLAST_UNKNOWN, NULL, &all, &error), error);
+  check(all.count == rows * row_elements, "every value is counted");
+  for (bin = 0; bin < BALLAST_HISTOGRAM_BINS; ++bin) counted += all.histogram[bin];
+  check(counted == all.count - all.nan - all.positive_infinity - all.negative_infinity,
+        "every finite value is in a bin");
+  values = (float *)malloc((size_t)row_elements * sizeof *values);
+  if (values == NULL) exit(1);
+  must(ballast_model_values(model, 0, 0, 1, BALLAST_AS_F32, values, (size_t)row_elements, &error),
+       error);
+  check(values[0] >= all.min && values[0] <= all.max, "a value lies between the extremes");
+  free(values);
+  check(ballast_model_values(model, 0, rows, rows + 1, BALLAST_AS_F32, NULL, 0, &error) ==
+            BALLAST_ERRC_rows_outside,
+        "rows that are not there are refused");
+  ballast_error_free(error);
+}
+
+static void decode_blocks(void) {
+  /* Q4_0: a scale of 2.0, and quants of 8 (which is zero) but for the first one, 15. */
+  unsigned char block[18] = {0x00, 0x40, 0x8f};
+  float values[32];
+  ballast_error *error = NULL;
+  memset(block + 3, 0x88, sizeof block - 3);
+  must(ballast_to_float("Q4_0", 4, block, sizeof block, BALLAST_AS_F32, values, 32, &error), error);
+  check(values[0] == 14.0F && values[1] == 0.0F && values[31] == 0.0F, "blocks are decoded");
+  check(ballast_to_float("Q4_0", 4, block, sizeof block, BALLAST_AS_F32, values, 31, NULL) ==
+            BALLAST_ERRC_wrong_length,
+        "another number of values is refused");
+}
+#endif
+
 int main(int argc, char **argv) {
   ballast_error *error = NULL;
   ballast_model *opened = NULL;
@@ -88,6 +130,10 @@ int main(int argc, char **argv) {
         "the first entry is found by its key");
   check(value.type == BALLAST_TYPE_STRING && value.data == entry.value.data,
         "and is the same string");
+#if BALLAST_HAS_VALUES
+  look_at_values(opened);
+  decode_blocks();
+#endif
   ballast_model_close(pushed);
   ballast_model_close(opened);
 
