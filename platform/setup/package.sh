@@ -39,24 +39,32 @@ package_run() (
   shift
   BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
     BALLAST_EMBEDDING=$root/build/wasm32/tests/embedding BALLAST_EMBEDDING64=$root/build/wasm64/tests/embedding \
-    "$node" --test --test-reporter=spec "$@" 2>&1 | tee -a "$root/build/package.log"
+    "$node" --test --test-reporter=spec "$@" 2>&1
 )
 
 # In every Node that there is, the machine's and the one for wasm64; and once as a package and in browsers.
 test_package() {
-  local node status=0 log=$root/build/package.log
+  local node i status=0 log=$root/build/package.log nodes=() running=()
   : >"$log"
   say 'package: building'
   { locked "$cache/lock" package_tools && package_install; } || { echo 'package: not built' >"$log" && return 1; }
   for node in "$(command -v node)" "$BALLAST_NODE64"; do
-    [[ -n $node ]] || continue
-    say "package: testing with Node $("$node" --version)"
-    echo "Node $("$node" --version)" >>"$log"
-    package_run "$node" tests/package/server_test.mjs tests/package/embedding_test.mjs tests/package/values_test.mjs \
-      build/package/node_test.mjs || status=1
+    [[ -z $node ]] || nodes+=("$node")
+  done
+  say "package: testing with Node, ${#nodes[@]} of them"
+  # Beside each other: each keeps one processor busy.
+  for i in "${!nodes[@]}"; do
+    package_run "${nodes[i]}" tests/package/server_test.mjs tests/package/embedding_test.mjs \
+      tests/package/values_test.mjs build/package/node_test.mjs >"$log.$i" &
+    running+=($!)
+  done
+  for i in "${!nodes[@]}"; do
+    wait "${running[i]}" || status=1
+    { echo "Node $("${nodes[i]}" --version)" && cat "$log.$i"; } | tee -a "$log"
   done
   say 'package: testing what is in it, and the browsers that there are'
   package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \
-    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs tests/package/readme_test.mjs || status=1
+    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs tests/package/readme_test.mjs |
+    tee -a "$log" || status=1
   return "$status"
 }

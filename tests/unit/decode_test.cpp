@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
@@ -125,7 +126,7 @@ TEST_CASE("any number of blocks at any address leaves what lies behind alone") {
   Random random(7);
   for (const DType dtype : decoded_dtypes()) {
     CAPTURE(name(dtype));
-    for (const std::size_t count : {0, 1, 2, 3, 7, 8, 9, 33}) {
+    for (const std::size_t count : std::initializer_list<std::size_t>{0, 1, 2, 3, 7, 8, 9, 33}) {
       const Bytes blocks = random_blocks(random, dtype, count);
       for (std::size_t shift = 0; shift < 3; ++shift) {
         Bytes moved(shift, std::byte{});

@@ -3,6 +3,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -102,7 +103,8 @@ std::vector<Float> made(std::size_t count, auto make) {
 
 TEST_CASE("statistics of ordinary numbers") {
   Random random(1);
-  for (const std::size_t count : {1, 2, 7, 8, 9, 2047, 2048, 2049, 100'000}) {
+  for (const std::size_t count :
+       std::initializer_list<std::size_t>{1, 2, 7, 8, 9, 2047, 2048, 2049, 100'000}) {
     CAPTURE(count);
     check(made<float>(count, [&] { return uniform(random) - 0.5; }));
     check(made<double>(count, [&] { return uniform(random) * 3e5 - 1e5; }));
@@ -172,7 +174,7 @@ TEST_CASE("counts, extremes and bins depend neither on the order nor on the piec
   });
   const Statistics first = of(values);
   std::ranges::reverse(values);
-  for (const std::size_t piece : {1, 7, 2048, 5000}) {
+  for (const std::size_t piece : std::initializer_list<std::size_t>{1, 7, 2048, 5000}) {
     const Statistics other = of(values, piece);
     CHECK(other.histogram.counts == first.histogram.counts);
     CHECK((other.min == first.min && other.max == first.max && other.count == first.count));
