@@ -12,6 +12,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "platform/instruction_set.hpp"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t kPiece = 2048;
 constexpr std::size_t kLanes = 8;
+constexpr int kLargest = 450;      // as a power of two: the square of it, often, is finite
 constexpr int kLeastWidth = -100;  // as a power of two: its inverse is a float, too
 
 // A floating-point number as the whole number of the same bits, which are in the same order.
@@ -100,18 +102,26 @@ struct Sums {
 };
 
 template <class Float>
-BALLAST_ALWAYS_INLINE Sums sum_up(const Float* values, std::size_t count, Float origin) noexcept {
+BALLAST_ALWAYS_INLINE double distance_of(Float value, Float origin, double unit) noexcept {
+  if constexpr (std::is_same_v<Float, double>) return value * unit - origin * unit;
+  return static_cast<double>(value) - static_cast<double>(origin);
+}
+
+// Of floats in units of 1, of doubles in others: `unit` is the inverse.
+template <class Float>
+BALLAST_ALWAYS_INLINE Sums sum_up(const Float* values, std::size_t count, Float origin,
+                                  double unit) noexcept {
   Sums sums;
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double distance = static_cast<double>(values[i + lane]) - static_cast<double>(origin);
+      const double distance = distance_of(values[i + lane], origin, unit);
       sums.first[lane] += distance;
       sums.second[lane] += distance * distance;
     }
   }
   for (std::size_t lane = 0; i < count; ++i, ++lane) {
-    const double distance = static_cast<double>(values[i]) - static_cast<double>(origin);
+    const double distance = distance_of(values[i], origin, unit);
     sums.first[lane] += distance;
     sums.second[lane] += distance * distance;
   }
@@ -165,12 +175,26 @@ struct StatisticsKernel {
     to.in_turns_ = 0;
   }
 
-  void join(const Sums& sums, std::uint64_t count, double origin) noexcept {
+  // Makes the unit larger until squares of that magnitude can be summed up.
+  void choose_unit(double magnitude) noexcept {
+    int exponent = 0;
+    static_cast<void>(std::frexp(magnitude, &exponent));
+    const int unit = exponent - kLargest;
+    if (unit <= to.unit_) return;
+    const double factor = std::ldexp(1.0, to.unit_ - unit);
+    to.mean_ *= factor;
+    to.squares_ *= factor * factor;
+    to.unit_ = unit;
+  }
+
+  // `factor` brings the sums into the unit, in which the origin is already.
+  void join(const Sums& sums, double factor, std::uint64_t count, double origin) noexcept {
     if (count == 0) return;
     const auto n = static_cast<double>(count);
-    const double first = Sums::total(sums.first);
+    const double first = Sums::total(sums.first) * factor;
+    const double second = Sums::total(sums.second) * (factor * factor);
     const double mean = origin + first / n;
-    const double squares = std::max(Sums::total(sums.second) - first * (first / n), 0.0);
+    const double squares = std::max(second - first * (first / n), 0.0);
     if (to.finite_ == 0) {
       to.mean_ = mean;
       to.squares_ = squares;
@@ -195,6 +219,7 @@ struct StatisticsKernel {
     const double min = from_order<Float>(look.min);
     const double max = from_order<Float>(look.max);
     make_room(std::max(-min, max));
+    choose_unit(std::max(-min, max));
     to.min_ = to.finite_ == 0 ? min : std::min(to.min_, min);
     to.max_ = to.finite_ == 0 ? max : std::max(to.max_, max);
   }
@@ -207,12 +232,14 @@ struct StatisticsKernel {
     const auto odd = static_cast<std::size_t>(look.nan) + static_cast<std::size_t>(look.infinite);
     // Near the mean, between the extremes, and a number of their own type: what is replaced by it
     // adds nothing, and there is a bin for it.
-    const Float origin =
-        std::clamp(static_cast<Float>(to.mean_), static_cast<Float>(from_order<Float>(look.min)),
-                   static_cast<Float>(from_order<Float>(look.max)));
+    const auto origin = static_cast<Float>(std::clamp(
+        std::ldexp(to.mean_, to.unit_), from_order<Float>(look.min), from_order<Float>(look.max)));
+    const double unit = std::ldexp(1.0, -to.unit_);
     std::array<Float, kPiece> finite;
     if (odd != 0) values = only_finite(values, count, origin, finite.data());
-    join(sum_up(values, count, origin), count - odd, static_cast<double>(origin));
+    const double factor = std::is_same_v<Float, double> ? 1.0 : unit;
+    join(sum_up(values, count, origin, unit), factor, count - odd,
+         static_cast<double>(origin) * unit);
     bin(values, count);
     if (odd != 0) take_back(origin, odd);
   }
@@ -311,8 +338,13 @@ Statistics StatisticsAccumulator::finish() const noexcept {
   all.zero = zero_;
   all.min = min_;
   all.max = max_;
-  all.mean = mean_;
-  if (finite_ != 0) all.standard_deviation = std::sqrt(squares_ / static_cast<double>(finite_));
+  // Rounded, they could be infinite or beyond the extremes.
+  all.mean = std::clamp(std::ldexp(mean_, unit_), min_, max_);
+  if (finite_ != 0) {
+    all.standard_deviation =
+        std::min(std::ldexp(std::sqrt(squares_ / static_cast<double>(finite_)), unit_),
+                 std::numeric_limits<double>::max());
+  }
   all.histogram.bin_width = width_ == kNoWidth ? 0 : std::ldexp(1.0, width_);
   for (std::size_t bin = 0; bin < Histogram::kBins; ++bin) {
     all.histogram.counts[bin] = counts_[bin];

@@ -86,8 +86,9 @@ class BALLAST_API StatisticsAccumulator {
   std::uint64_t finite_ = 0;
   double min_ = 0;
   double max_ = 0;
-  double mean_ = 0;
-  double squares_ = 0;          // of the distances from the mean, summed
+  double mean_ = 0;             // in units of 2^unit_
+  double squares_ = 0;          // of the distances from the mean, summed, in squares of the unit
+  int unit_ = 0;                // more than 0 where squares of doubles could become infinite
   int width_ = kNoWidth;        // of a bin, as a power of two
   std::uint32_t in_turns_ = 0;  // how many numbers `turns_` holds
   std::array<std::array<std::uint32_t, kTurnBins>, kTurns> turns_{};

@@ -1,5 +1,6 @@
 // Statistics, against sums in long double and bins counted one by one.
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
@@ -137,6 +138,34 @@ TEST_CASE("statistics of numbers of every magnitude") {
   for (const float& value : growing) one_by_one.add(std::span(&value, 1));
   CHECK(one_by_one.finish().histogram.counts == of(growing).histogram.counts);
   CHECK(of(growing).max == FLT_MAX);
+}
+
+TEST_CASE("doubles whose sums and squares double does not hold have statistics all the same") {
+  const double most = std::numeric_limits<double>::max();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  check(std::vector<double>{most, -most});
+  check(std::vector<double>(5'000, most));
+  check(std::vector<double>{1e300, 2e300, -3e300, nan, std::numeric_limits<double>::infinity()});
+  std::vector<double> values(6'000, 1e-3);
+  for (std::size_t i = 2'500; i < values.size(); ++i) values[i] = i % 2 == 0 ? most : -most / 2;
+  for (std::size_t i = 0; i < values.size(); i += 7) values[i] = nan;
+  check(values);
+  std::ranges::reverse(values);
+  check(values);
+  Random random(test_seed(47));
+  for (double& value : values) value = std::bit_cast<double>(random.next());  // NaN among them
+  check(values);
+}
+
+TEST_CASE("floats before and behind large doubles are counted with them") {
+  StatisticsAccumulator all;
+  all.add(std::vector<float>{1.0F, 2.0F});
+  all.add(std::vector<double>{1e300, std::numeric_limits<double>::quiet_NaN(), -1e300});
+  all.add(std::vector<float>{-1.0F, 3e38F, std::numeric_limits<float>::infinity()});
+  const Statistics found = all.finish();
+  CHECK(found.finite() == 6);
+  CHECK(near(found.mean, 0, 1e300L));
+  CHECK(near(found.standard_deviation, 1e300L / std::sqrt(3.0L), 1e300L));
 }
 
 TEST_CASE("what is not finite is counted and takes no part") {
