@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
@@ -17,7 +18,14 @@ constexpr std::size_t kLabelWidth = 14;
 constexpr std::size_t kBars = 16;          // lines of the histogram, at most
 constexpr std::uint64_t kFirstRows = 8;    // where no rows were named
 constexpr std::size_t kLeastColumns = 40;  // of a terminal, however narrow
-constexpr std::size_t kFarNumbers = 2;     // from the end of a long row
+constexpr std::size_t kEdgeWidth = 11;     // of a bar's number: "-1.235e-308" is as wide as any
+constexpr std::string_view kGap = " ...";  // where a long row is folded
+constexpr std::uint64_t kFarElements = 2;  // from the end of a long row
+
+template <class T>
+std::string rounded(T value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}g}", value, digits) : shortest(value);
+}
 
 // Four digits are what one takes in at a glance; integers are whole.
 std::string short_text(const Number& number) {
@@ -26,10 +34,18 @@ std::string short_text(const Number& number) {
         if constexpr (std::is_integral_v<decltype(value)>) {
           return fmt::format("{}", value);
         } else {
-          return fmt::format("{:.4g}", value);
+          return rounded(value, 4);
         }
       },
       number);
+}
+
+// Columns of a number, and a space before it: the widest has so many digits, or is "-1.235e-38" or
+// "-1.235e-308".
+std::size_t cell_width(DType dtype) {
+  if (dtype == DType::I64 || dtype == DType::U64) return 21;
+  if (dtype == DType::I32 || dtype == DType::U32 || dtype == DType::F64) return 12;
+  return 11;
 }
 
 class Table {
@@ -76,8 +92,8 @@ class Table {
     if (all.finite() != 0) {
       fact("min", shortest_of(all.min));
       fact("max", shortest_of(all.max));
-      fact("mean", fmt::format("{:.6g}", all.mean));
-      fact("deviation", fmt::format("{:.6g}", all.standard_deviation));
+      fact("mean", rounded(all.mean, 6));
+      fact("deviation", rounded(all.standard_deviation, 6));
     }
     odd("zeros", all.zero, all.count);
     odd("NaN", all.nan, all.count);
@@ -86,10 +102,9 @@ class Table {
 
   // Extremes are numbers of the tensor, so they have its digits.
   [[nodiscard]] std::string shortest_of(double value) const {
-    const auto narrow = static_cast<float>(value);
-    return is_float_dtype(shown_.tensor.dtype) && static_cast<double>(narrow) == value
-               ? shortest(narrow)
-               : shortest(value);
+    const DType dtype = shown_.tensor.dtype;
+    const bool is_float = dtype != DType::F64 && is_float_dtype(dtype);
+    return is_float ? shortest(static_cast<float>(value)) : shortest(value);
   }
 
   void odd(std::string_view label, std::uint64_t count, std::uint64_t all) {
@@ -124,15 +139,16 @@ class Table {
     std::uint64_t most = 0;
     for (const auto& [place, count] : bars) most = std::max(most, count);
     const std::size_t count_width = grouped(most).size();
-    const std::size_t room = columns_ - std::min(columns_ - 10, 2 + 10 + 2 + count_width + 2);
+    const std::size_t room =
+        columns_ - std::min(columns_ - 10, 2 + kEdgeWidth + 2 + count_width + 2);
     for (std::int64_t place = bars.begin()->first; place <= bars.rbegin()->first; ++place) {
       const auto found = bars.find(place);
       const std::uint64_t count = found == bars.end() ? 0 : found->second;
       const auto length = static_cast<std::size_t>(
           static_cast<double>(room) * static_cast<double>(count) / static_cast<double>(most));
       const std::string bar(count == 0 ? 0 : std::max<std::size_t>(length, 1), '#');
-      const std::string edge = fmt::format("{:.4g}", static_cast<double>(place) * width);
-      output_.print("  {}  {}{}{}\n", align_right(edge, 10),
+      const std::string edge = rounded(static_cast<double>(place) * width, 4);
+      output_.print("  {}  {}{}{}\n", align_right(edge, kEdgeWidth),
                     align_right(grouped(count), count_width), bar.empty() ? "" : "  ",
                     painter_.grey(bar));
     }
@@ -152,27 +168,29 @@ class Table {
   }
 
   void write_row(std::uint64_t row) {
-    const std::string label = fmt::format("{}", row);
     const std::size_t label_width = std::max<std::size_t>(fmt::format("{}", shown_.end).size(), 3);
-    const bool is_wide = info(shown_.tensor.dtype).block_bytes == 8 &&
-                         shown_.tensor.dtype != DType::C64;  // integers of up to 20 digits
-    const std::size_t cell = is_wide ? 21 : 11;
-    const std::uint64_t fit = (columns_ - 2 - label_width) / cell;
-    output_.print("  {}", painter_.grey(align_right(label, label_width)));
-    if (shown_.row_size() <= fit) {
-      write_cells(row, 0, shown_.row_size(), cell);
-    } else {
-      const std::uint64_t near = std::max<std::uint64_t>(fit, kFarNumbers + 2) - kFarNumbers - 1;
-      write_cells(row, 0, near, cell);
-      output_.print("{}", painter_.grey(align_right("...", cell)));
-      write_cells(row, shown_.row_size() - kFarNumbers, kFarNumbers, cell);
-    }
+    output_.print("  {}", painter_.grey(align_right(fmt::format("{}", row), label_width)));
+    write_numbers(row, columns_ - 2 - label_width);
     output_.write('\n');
   }
 
-  void write_cells(std::uint64_t row, std::uint64_t first, std::uint64_t count, std::size_t cell) {
+  // All of a row where there is room for it, or its beginning and its end. Elements stay whole.
+  void write_numbers(std::uint64_t row, std::size_t room) {
+    const std::uint64_t elements = row_elements(shown_.model, shown_.tensor);
+    const std::uint64_t each = shown_.row_size() / elements;
+    const std::uint64_t width = each * cell_width(shown_.tensor.dtype);
+    if (elements <= room / width) return write_cells(row, 0, shown_.row_size());
+    const std::uint64_t fit =
+        std::max<std::uint64_t>((room - std::min(room, kGap.size())) / width, 1);
+    const std::uint64_t far = std::min(kFarElements, fit / 2);
+    write_cells(row, 0, (fit - far) * each);
+    output_.write(painter_.grey(kGap));
+    write_cells(row, (elements - far) * each, far * each);
+  }
+
+  void write_cells(std::uint64_t row, std::uint64_t first, std::uint64_t count) {
     for (const Number& number : shown_.numbers(row, first, count)) {
-      output_.write(align_right(short_text(number), cell));
+      output_.write(align_right(short_text(number), cell_width(shown_.tensor.dtype)));
     }
   }
 
