@@ -71,19 +71,20 @@ Examples:
 
 #if BALLAST_HAS_VALUES
 constexpr const char* kShowFooter =
-    R"(Statistics, a histogram and the first rows of a tensor of whatever dtype, decoded.
-A row is a run along the dimension whose elements lie side by side: the first of
-a GGUF shape, the last of a safetensors one. Rows are counted from 0; A:B ends
-before B, and A alone is one row. Numbers in the table are rounded to four
-digits; those in the JSON are exact: the shortest that read back to the same
-float, and integers of 32 and 64 bits and F64 as they are.
+    R"(Statistics, a histogram and the first rows of a tensor, decoded from whatever
+dtype it has. A row is a run along the dimension whose elements lie side by
+side: the first of a GGUF shape, the last of a safetensors one. Rows are counted
+from 0; A:B ends before B, and A alone is one row. Numbers in the table are
+rounded to four digits; those in the JSON are exact: the shortest that read back
+to the same float, and integers of 32 and 64 bits and F64 as they are.
 
 NaN and infinities are counted, and take no part in the rest. Each line of the
 histogram begins at its number, and ends where the next one begins.
 
 The JSON is one object: name, dtype, shape, rows, row_elements, range,
-statistics, and values, a list for each row. Bins of its histogram are bin_width
-wide; the counts begin with bin `first`, and bin 0 begins at zero.
+statistics, and values, a list for each row, and none for rows without elements.
+Bins of its histogram are bin_width wide; the counts begin with bin `first`, and
+bin 0 begins at zero.
 
 Examples:
   ballast show model.gguf blk.0.attn_q.weight

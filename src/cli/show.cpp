@@ -44,6 +44,7 @@ Rows parse_rows(std::string_view text) {
     return {*begin, *begin + 1};
   }
   const std::optional<std::uint64_t> end = row_number(text.substr(colon + 1), text);
+  if (end == Rows::kToTheEnd) refuse_rows(text);  // which is none of a tensor's rows
   if (begin && end && *begin > *end) refuse_rows(text);
   return {begin.value_or(0), end.value_or(Rows::kToTheEnd)};
 }
