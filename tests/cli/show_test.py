@@ -11,7 +11,7 @@ import unittest
 import models
 from support import BACKENDS, ModelTest, on_terminal, run
 
-Q8_0, BF16, I64, F64 = 8, 30, 27, 28
+Q8_0, I32, I64, F64, BF16 = 8, 26, 27, 28, 30
 FIXTURES = pathlib.Path(os.environ.get("BALLAST_FIXTURES") or
                         pathlib.Path(__file__).resolve().parents[3] / "shared" / "fixtures") / "values"
 
@@ -64,7 +64,17 @@ class ShowTest(ModelTest):
         self.assertEqual(self.values(self.model, "halves"), [[1, -2.5], [65504, 5.9604645e-08]])
         self.assertEqual(self.values(self.model, "brains"), [[1, "NaN", "-Infinity"]])
         self.assertEqual(self.values(self.model, "single"), [[7]])
-        self.assertEqual(self.values(self.model, "none"), [[]] * 5)
+        with open(self.model, "rb") as file:
+            result = run("show", "-", "single", "--json", stdin=file)
+        self.assertEqual(json.loads(result.out)["values"], [[7]])
+
+    def test_rows_without_elements_are_not_written_however_many_there_are(self):
+        self.assertEqual((self.json(self.model, "none")["rows"], self.values(self.model, "none")), (5, []))
+        many = self.file(models.gguf([], [("t", [0, 1 << 60], models.F32, b"")]), "many.gguf")
+        shown = self.json(many, "t")
+        self.assertEqual((shown["rows"], shown["range"], shown["values"]), (1 << 60, [0, 1 << 60], []))
+        self.assertEqual(self.values(many, "t", "--rows", ":1000000000000"), [])
+        self.assert_fine(run("show", many, "t", "--rows", ":"))
 
     def test_what_float_does_not_hold_is_shown_as_it_is(self):
         result = run("show", self.model, "long", "--json")
@@ -88,7 +98,8 @@ class ShowTest(ModelTest):
             self.assertEqual(self.values(packed, "t", "--rows", str(row)), [rows[row]])
 
     def test_rows_that_are_none(self):
-        for text in ("a", "1:b", "2:1", "-1:2", "1:2:3", "", "0x1:2", "1.5", " 1:2", "18446744073709551616"):
+        for text in ("a", "1:b", "2:1", "-1:2", "1:2:3", "", "0x1:2", "1.5", " 1:2", "18446744073709551616",
+                     "0:18446744073709551615", "18446744073709551615"):
             self.assert_wrong_usage_of(text)
         result = run("show", self.model, "wide", "--rows", "1:4")
         self.assertEqual((result.status, result.out), (1, b""))
@@ -135,6 +146,47 @@ class ShowTest(ModelTest):
         self.assertTrue(all(len(line) <= 80 for line in lines), lines)
         without = run("show", self.model, "wide", "--stats")
         self.assertEqual(without.out.decode().splitlines()[-1].rstrip()[-1], "#")
+
+    def row_of_table(self, path, columns):
+        """The last row, once it is known that all lines have room."""
+        result = run("show", path, "t", env={**os.environ, "COLUMNS": str(columns)})
+        self.assert_fine(result)
+        lines = result.out.decode().splitlines()
+        self.assertLessEqual(max(map(len, lines)), columns, lines)
+        return lines[-1].split()[1:]
+
+    def test_numbers_stay_apart_and_rows_whole_or_folded_within_the_width(self):
+        least, double = -(1 << 63), -1.234567e-308
+        for dtype, code, numbers, texts in [
+                (I32, "i", [-(1 << 31)] * 30, ["-2147483648"] * 30),
+                (I64, "q", [least + i for i in range(30)], [str(least + i) for i in range(30)]),
+                (F64, "d", [double * i for i in range(1, 31)], [f"{double * i:.4g}" for i in range(1, 31)]),
+                (models.F32, "f", [-1.2345e-38] * 30, ["-1.234e-38"] * 30)]:
+            for length in (*range(1, 9), 30):
+                path = self.file(models.gguf([], [("t", [length], dtype, struct.pack(f"<{length}{code}",
+                                                                                     *numbers[:length]))]))
+                for columns in (40, 80):
+                    row = self.row_of_table(path, columns)
+                    if "..." not in row:
+                        self.assertEqual(row, texts[:length])
+                        continue
+                    near, far = row[:row.index("...")], row[row.index("...") + 1:]
+                    self.assertEqual(near + far, texts[:len(near)] + texts[length - len(far):length])
+                    self.assertTrue(near and len(near) >= len(far), row)
+                    self.assertGreater(len(" ".join(texts[:length])), columns - 8, row)  # or there was no need
+
+    def test_a_complex_number_is_not_cut_in_two(self):
+        path = self.file(models.safetensors([("t", "C64", [1, 20], struct.pack("<40f", *range(40)))]))
+        self.assertEqual(self.row_of_table(path, 80), ["0", "1", "2", "3", "...", "38", "39"])
+
+    def test_extremes_have_the_digits_of_their_dtype(self):
+        number = struct.unpack("<f", struct.pack("<f", 0.1))[0]
+        for dtype, code, text in [(models.F32, "f", "0.1"), (F64, "d", "0.10000000149011612")]:
+            path = self.file(models.gguf([], [("t", [1], dtype, struct.pack("<" + code, number))]))
+            self.assertRegex(run("show", path, "t").out.decode(), rf"\n  min +{text}\n  max +{text}\n")
+
+    def test_what_is_no_number_has_the_names_it_has_in_json(self):
+        self.assertEqual(run("show", self.model, "brains").out.split()[-4:], [b"0", b"1", b"NaN", b"-Infinity"])
 
     def test_long_tensors_are_folded_and_named_rows_are_not(self):
         count = 50
