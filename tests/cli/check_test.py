@@ -126,6 +126,18 @@ class ProgressTest(ModelTest):
             self.assertEqual(result.out, b"\r\x1b[K")
 
     @needs_signals
+    @unittest.skipUnless(HAS_MMAP, "a heap of that size is not for a test")
+    def test_ctrl_c_ends_statistics_too(self):
+        terminal = Terminal("show", "--stats", self.big(2), "hole")
+        deadline = time.monotonic() + 60
+        while b"%" not in terminal.shown and terminal.read_some(1) and time.monotonic() < deadline:
+            pass
+        os.kill(terminal.process.pid, signal.SIGINT)
+        result = terminal.finish()
+        self.assertEqual(result.status, -signal.SIGINT)
+        self.assertRegex(result.out, rb"^\r\S+  \[[^\n]* left\x1b\[K\r\x1b\[K$")
+
+    @needs_signals
     def test_an_ignored_ctrl_c_stays_ignored(self):
         read, write = os.pipe()
         process = subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "check", "-"], stdin=read,

@@ -26,6 +26,9 @@ class UsageTest(ModelTest):
             (["inspect", "a", "--backend", "x"],
              f'--backend: it must be auto, map or heap, not "x"; {INSPECT_HELP}'),
             (["cat", "a"], "TENSOR is required; see ballast cat --help (wrong_usage)"),
+            (["show", "a"], "TENSOR is required; see ballast show --help (wrong_usage)"),
+            (["show", "a", "b", "--rows"],
+             "--rows: 1 required A:B missing; see ballast show --help (wrong_usage)"),
             (["check"], "MODEL is required; see ballast check --help (wrong_usage)"),
         ]:
             with self.subTest(arguments=arguments):
@@ -51,7 +54,8 @@ class UsageTest(ModelTest):
         self.assertIn(b'"name": "token_embd.weight"', result.out)
 
     def test_help_goes_to_standard_output(self):
-        for arguments in (["--help"], ["-h"], ["inspect", "--help"], ["cat", "-h"], ["check", "--help"]):
+        for arguments in (["--help"], ["-h"], ["inspect", "--help"], ["cat", "-h"], ["show", "--help"],
+                          ["check", "--help"]):
             result = run(*arguments)
             self.assert_fine(result)
             self.assertIn(b"Usage: ballast", result.out)
@@ -140,7 +144,8 @@ class WriteTest(ModelTest):
 
     def commands(self):
         path = self.file(models.simple())
-        return [["inspect", path], ["inspect", "--json", path], ["cat", path, "token_embd.weight"], ["check", path],
+        return [["inspect", path], ["inspect", "--json", path], ["cat", path, "token_embd.weight"],
+                ["show", path, "token_embd.weight"], ["show", "--json", path, "token_embd.weight"], ["check", path],
                 ["--help"], ["inspect", "--help"], ["--version"]]
 
     def test_a_full_disk_is_reported(self):
@@ -188,7 +193,8 @@ class WriteTest(ModelTest):
         entries = [(f"key{i}", "string", "x" * 1000) for i in range(1000)]
         tensor = ("t", [4 << 20], models.I8, bytes(4 << 20))
         path = self.file(models.gguf(entries, [tensor]))
-        for arguments in (["inspect", path], ["inspect", "--json", path], ["cat", path, "t"]):
+        for arguments in (["inspect", path], ["inspect", "--json", path], ["cat", path, "t"],
+                          ["show", "--json", path, "t"]):
             with self.subTest(arguments=arguments):
                 process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                 process.stdout.read(16)

@@ -57,6 +57,28 @@ class HostileTest(ModelTest):
         tensors = [(string, [1], models.I8, b"x") for string in strings] + [("future", [1], 200, b"x")]
         self.everywhere(self.file(models.gguf(entries, tensors)))
 
+    def show_everywhere(self, path, name, status=0):
+        for mode in ([], ["--stats"], ["--json"], ["--rows", "0"]):
+            arguments = ["show", *mode, path, name]
+            result = run(*arguments)
+            self.assertEqual(result.status, status, result.err)
+            self.assert_harmless(result)
+            self.assert_harmless(on_terminal(*arguments, columns=40), ours=True)
+
+    def test_tensors_that_are_shown(self):
+        names = [f"a{weapon}b" for weapon in WEAPONS if weapon != "\x00"]
+        path = self.file(models.gguf([], [(name, [1], models.I8, b"x") for name in names]))
+        future = self.file(models.safetensors([(name, f"D{name}", [1], b"x") for name in names]), "future.safetensors")
+        for name in names:
+            self.show_everywhere(path, name)
+            self.show_everywhere(future, name, status=1)
+
+    @needs_raw_arguments
+    def test_tensors_that_are_shown_and_are_not_utf8(self):
+        path = self.file(models.gguf([], [(b"a" + raw + b"b", [1], models.I8, b"x") for raw in NOT_UTF8]))
+        for raw in NOT_UTF8:
+            self.show_everywhere(path, os.fsdecode(b"a" + raw + b"b"))
+
     def test_names_dtypes_and_metadata_of_safetensors(self):
         tensors = [(f"a{weapon}b", f"D{weapon}", [1], b"x") for weapon in WEAPONS]
         metadata = {f"key{weapon}": f"value{weapon}" for weapon in WEAPONS}
@@ -78,7 +100,7 @@ class HostileTest(ModelTest):
             self.everywhere(good) if raw.startswith(b"a\x1b[31") else self.assert_harmless(run("inspect", good))
             bad = self.file(b"GGUF", raw + b"bad")
             for path in (bad, good + "missing"):
-                for arguments in (["inspect", path], ["cat", path, "t"], ["check", path]):
+                for arguments in (["inspect", path], ["cat", path, "t"], ["show", path, "t"], ["check", path]):
                     result = run(*arguments)
                     self.assertEqual((result.status, result.out), (1, b""))
                     self.assert_lines(result, 1)
@@ -96,11 +118,12 @@ class HostileTest(ModelTest):
 
     def assert_suggested(self, raw):
         path = self.file(models.gguf([], [(raw, [1], models.I8, b"x")]))
-        result = run("cat", path, os.fsdecode(raw + b"x"))
-        self.assertEqual((result.status, result.out), (1, b""))
-        self.assertIn(b"did you mean", result.err)
-        self.assert_lines(result, 1)
-        self.assert_harmless(result)
+        for command in ("cat", "show"):
+            result = run(command, path, os.fsdecode(raw + b"x"))
+            self.assertEqual((result.status, result.out), (1, b""))
+            self.assertIn(b"did you mean", result.err)
+            self.assert_lines(result, 1)
+            self.assert_harmless(result)
 
     def test_suggestions_and_unknown_names(self):
         for weapon in WEAPONS:
@@ -118,7 +141,8 @@ class HostileTest(ModelTest):
                 continue
             text = os.fsdecode(raw)
             for arguments in ([text], ["--" + text], ["inspect", "m", text], ["inspect", "--" + text],
-                              ["inspect", "m", "--backend", text], ["cat", "m", "t", text]):
+                              ["inspect", "m", "--backend", text], ["cat", "m", "t", text],
+                              ["show", "m", "t", text], ["show", "m", "t", "--rows=" + text]):
                 result = run(*arguments)
                 self.assertEqual((result.status, result.out), (2, b""))
                 self.assert_lines(result, 1)
