@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Holds that all builds say the same of every model: `inspect --json --full`, but for the line `runtime`, and
-`show --json` of the first tensor of each dtype.
+"""Holds that all builds say the same of every model: `inspect --json --full`, but for the line `runtime`.
 
 usage: same_json.py COMMAND COMMAND... -- FOLDER...
 
@@ -10,7 +9,6 @@ out. Prints each model of which a build says something else than the first, and 
 """
 import concurrent.futures
 import itertools
-import json
 import os
 import pathlib
 import shlex
@@ -20,31 +18,14 @@ import sys
 MODELS = {".gguf", ".safetensors", ".json"}
 
 
-def answer(command, *arguments):
-    """What a build says: standard output, everything that must be the same, as lines."""
-    done = subprocess.run([*shlex.split(command), *arguments], capture_output=True, timeout=120, check=False)
-    out = done.stdout.decode(errors="backslashreplace")
+def answer(command, path):
+    """What a build says of a model: everything that must be the same, as lines."""
+    done = subprocess.run([*shlex.split(command), "inspect", "--json", "--full", str(path)], capture_output=True,
+                          timeout=120, check=False)
+    lines = done.stdout.decode(errors="backslashreplace").splitlines()
     errors = done.stderr.decode(errors="backslashreplace").splitlines()
-    return out, [f"exit status {done.returncode}",
-                 *(line for line in out.splitlines() if not line.startswith('  "runtime": ')),
-                 *(f"standard error: {line}" for line in errors)]
-
-
-def first_of_each_dtype(inspected):
-    """Names of tensors, from what `inspect` says; those that can be arguments."""
-    found = {}
-    for tensor in json.loads(inspected)["tensors"] if inspected else []:
-        if "\0" not in tensor["name"]:
-            found.setdefault(tensor["dtype"], tensor["name"])
-    return found.values()
-
-
-def answers(command, path):
-    """What a build says of a model and of values in it."""
-    inspected, lines = answer(command, "inspect", "--json", "--full", str(path))
-    for name in first_of_each_dtype(inspected):
-        lines += [f"show {name}", *answer(command, "show", "--json", "--", str(path), name)[1]]
-    return lines
+    return [f"exit status {done.returncode}", *(line for line in lines if not line.startswith('  "runtime": ')),
+            *(f"standard error: {line}" for line in errors)]
 
 
 def difference(one, other):
@@ -57,7 +38,7 @@ def difference(one, other):
 
 def compare(commands, path):
     """What there is to say about a model: nothing, where all builds agree."""
-    first, *others = [answers(command, path) for command in commands]
+    first, *others = [answer(command, path) for command in commands]
     found = []
     for command, other in zip(commands[1:], others):
         if pair := difference(first, other):
