@@ -47,8 +47,7 @@ struct Statistics {
   double min = 0;                 ///< of the finite ones; 0 where there are none
   double max = 0;                 ///< likewise
   double mean = 0;                ///< likewise
-  double standard_deviation = 0;  ///< of the finite ones, as a whole population; likewise.
-                                  ///< Infinite where its square is beyond what double holds
+  double standard_deviation = 0;  ///< of the finite ones, as a whole population; likewise
   Histogram histogram;            ///< of the finite ones
 
   [[nodiscard]] constexpr std::uint64_t finite() const noexcept {
