@@ -23,7 +23,7 @@
 
 namespace ballast::BALLAST_DECODE {
 
-/// Decodes `count` blocks. Input and output do not overlap; neither need be aligned.
+/// Decodes `count` blocks. Input and output do not overlap; the input need not be aligned.
 using Decoder = void (*)(const std::byte* blocks, float* out, std::size_t count) noexcept;
 
 /// What a decoder was compiled for.

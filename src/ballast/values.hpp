@@ -37,9 +37,10 @@ namespace ballast {
 [[nodiscard]] BALLAST_API bool is_float_dtype(DType dtype) noexcept;
 
 /// Decodes whole blocks, packed back to back: `blocks` has the bytes of out.size() values
-/// (packed_size), and `out` takes one float for each, two (real, imaginary) for C64. Neither need
-/// be aligned; they do not overlap. Throws Error: unknown_dtype, wrong_type (is_float_dtype), and
-/// wrong_length where the last block is partial or the two sizes do not belong together.
+/// (packed_size), and `out` takes one float for each, two (real, imaginary) for C64. `blocks` need
+/// not be aligned; the two do not overlap. Throws Error: unknown_dtype, wrong_type
+/// (is_float_dtype), and wrong_length where the last block is partial or the two sizes do not
+/// belong together.
 BALLAST_API void to_float(DType dtype, std::span<const std::byte> blocks, std::span<float> out);
 /// The same as IEEE binary16, in bits: each float rounded to the nearest, ties to even; too large
 /// for it is infinity. F16 itself keeps its bits.
