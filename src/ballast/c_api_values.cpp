@@ -3,12 +3,12 @@
 #include <ballast/ballast.h>
 #include <ballast/values.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "ballast/c_api.hpp"
+#include "ballast/c_api_values.hpp"
 
 using ballast::DType;
 using ballast::Errc;
@@ -16,21 +16,14 @@ using ballast::Error;
 using ballast::Problem;
 using ballast::Rows;
 using ballast::Tensor;
+using ballast::c::dtype_named;
 using ballast::c::guarded;
 using ballast::c::of;
 using ballast::c::or_defaults;
 using ballast::c::require;
-
-static_assert(BALLAST_HISTOGRAM_BINS == ballast::Histogram::kBins);
+using ballast::c::show;
 
 namespace {
-
-DType dtype_named(std::string_view name) {
-  for (std::size_t i = 0; i < ballast::kDTypes.size(); ++i) {
-    if (ballast::kDTypes[i].name == name) return static_cast<DType>(i);
-  }
-  return DType::unknown;
-}
 
 const Tensor& tensor_at(const ballast_model* model, std::size_t index) {
   require(model);
@@ -102,19 +95,7 @@ int ballast_model_statistics(const ballast_model* model, size_t index, uint64_t 
   return guarded(error, [=] {
     const Tensor& tensor = tensor_at(model, index);
     require(statistics);
-    const ballast::Statistics all =
-        ballast::statistics(*of(model), tensor, Rows{begin, end}, or_defaults(options).open);
-    *statistics = {};
-    statistics->count = all.count;
-    statistics->nan = all.nan;
-    statistics->positive_infinity = all.positive_infinity;
-    statistics->negative_infinity = all.negative_infinity;
-    statistics->zero = all.zero;
-    statistics->min = all.min;
-    statistics->max = all.max;
-    statistics->mean = all.mean;
-    statistics->standard_deviation = all.standard_deviation;
-    statistics->bin_width = all.histogram.bin_width;
-    std::copy(all.histogram.counts.begin(), all.histogram.counts.end(), statistics->histogram);
+    show(ballast::statistics(*of(model), tensor, Rows{begin, end}, or_defaults(options).open),
+         *statistics);
   });
 }

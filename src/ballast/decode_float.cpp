@@ -34,7 +34,7 @@ struct Word {
 // F16. Nearly all that weights are is normal numbers, which are shifted and moved: as many as here
 // are looked at first, and only where one of them is something else (a zero, subnormal, infinite or
 // NaN) all take the longer way.
-struct Halves {
+struct Halves : Block<DType::F16, 1, 2> {
   static constexpr size_t kStep = 64;
 
   BALLAST_ALWAYS_INLINE static bool are_normal(const byte* in) noexcept {
@@ -60,18 +60,6 @@ struct Halves {
     for (size_t i = 0; i < count; ++i) out[i] = decode::from_f16(u16(in + 2 * i));
   }
 };
-
-BALLAST_INLINE_ALL void halves(const byte* in, float* out, size_t count) noexcept {
-  Halves::all(in, out, count);
-}
-#if BALLAST_HAS_AVX2_PATH  // the same, where the compiler can compile for more than the build has
-BALLAST_FOR_AVX2 BALLAST_INLINE_ALL void halves_avx2(const byte* in, float* out,
-                                                     size_t count) noexcept {
-  Halves::all(in, out, count);
-}
-#else
-constexpr Decoder halves_avx2 = nullptr;
-#endif
 
 // A number that C++ has, converted as C++ does: exactly, or (F64) to the nearest float.
 template <DType Type, class Number>
@@ -131,7 +119,7 @@ constexpr Row copied() noexcept {
 constexpr std::array kFloatRows{
     copied<DType::F32>(),
     copied<DType::C64>(),
-    Row{DType::F16, {halves, halves_avx2}},
+    row<Halves>(),
     row<Word<DType::BF16, decode::from_bf16>>(),
     row<Native<DType::F64, double>>(),
     row<Native<DType::I8, int8_t>>(),

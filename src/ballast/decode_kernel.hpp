@@ -105,21 +105,27 @@ BALLAST_ALWAYS_INLINE void scale(uint64_t eight, float factor, float offset,
 
 // ---- Formats ------------------------------------------------------------------------------------
 
-/// Format::block(in, out) for block after block.
+/// Format::block(in, out) for block after block; or, of a format that has it, Format::all.
 template <class Format>
-BALLAST_INLINE_ALL void run(const byte* in, float* __restrict out, size_t count) noexcept {
-  for (size_t i = 0; i < count; ++i, in += Format::kBytes, out += Format::kFloats) {
-    Format::block(in, out);
+BALLAST_ALWAYS_INLINE void all(const byte* in, float* __restrict out, size_t count) noexcept {
+  if constexpr (requires { Format::all(in, out, count); }) {
+    Format::all(in, out, count);
+  } else {
+    for (size_t i = 0; i < count; ++i, in += Format::kBytes, out += Format::kFloats) {
+      Format::block(in, out);
+    }
   }
 }
 
+template <class Format>
+BALLAST_INLINE_ALL void run(const byte* in, float* out, size_t count) noexcept {
+  all<Format>(in, out, count);
+}
 #if BALLAST_HAS_AVX2_PATH  // the same, where the compiler can compile for more than the build has
 template <class Format>
-BALLAST_FOR_AVX2 BALLAST_INLINE_ALL void run_avx2(const byte* in, float* __restrict out,
+BALLAST_FOR_AVX2 BALLAST_INLINE_ALL void run_avx2(const byte* in, float* out,
                                                   size_t count) noexcept {
-  for (size_t i = 0; i < count; ++i, in += Format::kBytes, out += Format::kFloats) {
-    Format::block(in, out);
-  }
+  all<Format>(in, out, count);
 }
 #endif
 

@@ -12,32 +12,33 @@
 namespace ballast {
 namespace {
 
-// Whose values are asked for, as errors call it.
+// Whose values are asked for, as errors call it: a tensor, or blocks of the caller's. Nothing is
+// made of it before there is an error.
 struct Subject {
-  SubjectKind kind = SubjectKind::data;
-  std::string_view name{};
-  std::string_view dtype_name{};
-  std::string path{};
+  std::string_view dtype_name;
+  const Model* model = nullptr;
+  const Tensor* tensor = nullptr;
 
-  [[noreturn]] void refuse(Errc code) const {
-    throw Error({.code = code, .kind = kind, .name = name, .word = dtype_name}, path);
-  }
+  [[noreturn]] void refuse(Errc code) const { refuse({.code = code, .word = dtype_name}); }
   [[noreturn]] void refuse(Errc code, std::uint64_t expected, std::uint64_t actual,
                            std::string_view word) const {
-    throw Error({.code = code,
-                 .kind = kind,
-                 .name = name,
-                 .expected = expected,
-                 .actual = actual,
-                 .word = word},
-                path);
+    refuse({.code = code, .expected = expected, .actual = actual, .word = word});
+  }
+
+ private:
+  [[noreturn]] void refuse(Problem problem) const {
+    problem.kind = SubjectKind::data;
+    if (tensor == nullptr) throw Error(problem);
+    problem.kind = SubjectKind::tensor;
+    problem.name = tensor->name;
+    const Model::Shard& shard = model->shards()[tensor->shard];
+    const std::string path = shard.data.path().string();
+    throw Error(problem, path.empty() ? shard.file : path);
   }
 };
 
 Subject subject_of(const Model& model, const Tensor& tensor) {
-  const Model::Shard& shard = model.shards()[tensor.shard];
-  const std::string path = shard.data.path().string();
-  return {SubjectKind::tensor, tensor.name, tensor.dtype_name, path.empty() ? shard.file : path};
+  return {tensor.dtype_name, &model, &tensor};
 }
 
 decode::Decoder decoder_of(DType dtype, const Subject& subject) {

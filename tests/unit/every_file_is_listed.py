@@ -11,6 +11,7 @@ import tempfile
 # Headers of src/ballast that are not installed, and why nobody outside needs them.
 PRIVATE_HEADERS = {
     "c_api.hpp": "what the files of the C API share",
+    "c_api_values.hpp": "what the C API shares with the package's module of values",
     "codec.hpp": "the decoders behind a load",
     "cursor.hpp": "reads that the formats share",
     "decode.hpp": "the decoders behind values.hpp",

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <ballast/ballast.h>
+#include <ballast/c_api_values.hpp>
 #include <ballast/decode.hpp>
 #include <ballast/dtype.hpp>
 #include <ballast/small_float.hpp>
@@ -54,13 +55,12 @@ void* ballast_values_input() { return input.data(); }
 std::size_t ballast_values_input_size() { return input.size(); }
 std::size_t ballast_values_piece() { return kPiece; }
 
-// The number of the dtype whose name is put in, 1 more than the last one for none, with 256 added
-// where float holds its values.
+// The number of the dtype whose name is put in, with 256 added where float holds its values.
 std::uint32_t ballast_values_dtype(std::size_t size) {
   const std::string_view name(reinterpret_cast<const char*>(input.data()), size);
-  std::uint32_t number = 0;
-  while (number < ballast::kDTypes.size() && ballast::kDTypes[number].name != name) ++number;
-  return ballast::decode::decoder(static_cast<DType>(number)) != nullptr ? number + 256 : number;
+  const DType dtype = ballast::c::dtype_named(name);
+  const auto number = static_cast<std::uint32_t>(dtype);
+  return ballast::decode::decoder(dtype) != nullptr ? number + 256 : number;
 }
 
 // Decodes `count` values of the blocks that are put in, from number `first` on, at most a piece,
@@ -87,18 +87,7 @@ void ballast_values_add(std::uint32_t dtype, std::size_t first, std::size_t coun
 }
 
 const ballast_statistics* ballast_values_finish() {
-  const ballast::Statistics all = accumulator.finish();
-  found.count = all.count;
-  found.nan = all.nan;
-  found.positive_infinity = all.positive_infinity;
-  found.negative_infinity = all.negative_infinity;
-  found.zero = all.zero;
-  found.min = all.min;
-  found.max = all.max;
-  found.mean = all.mean;
-  found.standard_deviation = all.standard_deviation;
-  found.bin_width = all.histogram.bin_width;
-  std::copy(all.histogram.counts.begin(), all.histogram.counts.end(), found.histogram);
+  ballast::c::show(accumulator.finish(), found);
   return &found;
 }
 
