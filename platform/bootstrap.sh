@@ -18,6 +18,8 @@ source "$setup/native.sh"
 source "$setup/wasm.sh"
 # shellcheck source=platform/setup/package.sh
 source "$setup/package.sh"
+# shellcheck source=platform/setup/demo.sh
+source "$setup/demo.sh"
 # shellcheck source=platform/setup/both.sh
 source "$setup/both.sh"
 
@@ -32,6 +34,7 @@ usage() {
   cat <<'END'
 usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample: with the native build and
                                            with the WebAssembly build in Node
+       platform/bootstrap.sh run --serve   build the browser demo and serve it on this machine alone, until Ctrl-C
        platform/bootstrap.sh test          build and run every test, natively and in Node
        platform/bootstrap.sh wasm          set up what the presets wasm32 and wasm64 need
        platform/bootstrap.sh help
@@ -55,7 +58,11 @@ END
 case ${1-} in
   run)
     (($# <= 2)) || { usage >&2; exit 2; }
-    run_both "${@:2}"
+    case ${2-} in
+      --serve) demo_serve ;;
+      -?*) usage >&2 && exit 2 ;;
+      *) run_both "${@:2}" ;;
+    esac
     ;;
   test)
     (($# == 1)) || { usage >&2; exit 2; }

@@ -38,6 +38,7 @@ package_run() (
   node=$1
   shift
   BALLAST_INSTALLED=$root/build/package BALLAST_SAMPLES=$root/build/dev/samples BALLAST_SOURCE=$root \
+    BALLAST_DEMO=$root/build/demo \
     BALLAST_EMBEDDING=$root/build/wasm32/tests/embedding BALLAST_EMBEDDING64=$root/build/wasm64/tests/embedding \
     "$node" --test --test-reporter=spec "$@" 2>&1
 )
@@ -47,7 +48,8 @@ test_package() {
   local node i status=0 log=$root/build/package.log nodes=() running=()
   : >"$log"
   say 'package: building'
-  { locked "$cache/lock" package_tools && package_install; } || { echo 'package: not built' >"$log" && return 1; }
+  { locked "$cache/lock" package_tools && package_install && build dev demo-samples &&
+    demo_build "$root/build/dev/demo-samples"; } || { echo 'package: not built' >"$log" && return 1; }
   for node in "$(command -v node)" "$BALLAST_NODE64"; do
     [[ -z $node ]] || nodes+=("$node")
   done
@@ -64,7 +66,8 @@ test_package() {
   done
   say 'package: testing what is in it, and the browsers that there are'
   package_run node tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \
-    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs tests/package/readme_test.mjs |
+    tests/package/embedding_browser_test.mjs tests/package/consumers_test.mjs tests/package/readme_test.mjs \
+    tests/package/blocks_test.mjs tests/package/demo_test.mjs |
     tee -a "$log" || status=1
   return "$status"
 }

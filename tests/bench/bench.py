@@ -9,7 +9,8 @@ with wasm, and the folder in which the npm package is installed (build/package o
 package. Inputs are made by its make-samples, once, in --inputs (default: BALLAST_CACHE, else the user's cache folder).
 Sections: instructions, memory, json, wasm-memory, bytes, wasm, time; and of decompression (codec_bench.py)
 codec-instructions, codec-memory, wasm-codec-memory, codecs, codec-threads, wasm-codecs; and of the npm package
-(package_bench.py) package-node, package-browser, package-directory, in the machine's Node and in $BALLAST_NODE64; and of the
+(package_bench.py) package-node, package-browser, package-directory, in the machine's Node and in $BALLAST_NODE64, and
+package-demo, of the demo page beside it (build/demo); and of the
 values of every dtype (values_bench.py) values, package-values. --small takes smaller models of the package's, to see whether everything runs; --cpu takes processor time for time, which a busy machine changes
 less (of one thread only: decoder, push, wasm-codecs).
 
@@ -35,7 +36,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 SECTIONS = ("instructions", "memory", "json", "wasm-memory", "bytes", "wasm", "time",
             "codec-instructions", "codec-memory", "wasm-codec-memory", "codecs", "codec-threads", "wasm-codecs",
-            "package-node", "package-browser", "package-directory", "values", "package-values")
+            "package-node", "package-browser", "package-directory", "package-demo", "values", "package-values")
 
 
 class Bench(CodecSections, PackageSections, ValuesSections):

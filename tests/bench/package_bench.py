@@ -37,13 +37,19 @@ class PackageSections:
     def library(self):
         return os.path.join(self.package, "node_modules", "ballast-loader")
 
+    def demo(self):
+        """The demo page, which the test command builds beside the package."""
+        return os.path.join(os.path.dirname(self.package), "demo")
+
     def model(self, name):
         return self.input(SMALLER[name] if self.small else name)
 
     @contextlib.contextmanager
     def server(self):
         """The origin of a server in a process of its own."""
-        roots = (f"dist={self.library()}/dist", f"models={self.inputs}", f"bench={HERE}")
+        roots = [f"dist={self.library()}/dist", f"models={self.inputs}", f"bench={HERE}"]
+        if os.path.isdir(self.demo()):
+            roots.append(f"demo={self.demo()}")
         with subprocess.Popen(["node", os.path.join(HERE, "package_server.mjs"), *roots],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             try:
@@ -111,6 +117,20 @@ class PackageSections:
                     found = self.alternate((ours, *theirs), lambda way: self.script("package_browser.mjs", engine, way, origin, file),
                                            (self.rounds + 2) // 3)
                 self.compare(found, ours, theirs, os.path.getsize(file), ({}, 1.1), f"{engine} {version}")
+
+    def run_package_demo(self):
+        """The demo page, 768 MiB: the longest task of the page's own thread during a load, in milliseconds."""
+        file = self.model(MODEL)
+        for engine in ENGINES:
+            done = subprocess.run(["node", os.path.join(HERE, "package_browser.mjs"), engine],
+                                  stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode != 0:
+                print(f"  ({done.stdout.strip()})")
+                continue
+            with self.server() as origin:
+                found = [self.script("package_demo.mjs", engine, origin, file) for _ in range((self.rounds + 2) // 3)]
+            longest, load = (median([numbers[i] for numbers in found]) for i in range(2))
+            self.row(f"{engine} {done.stdout.strip()}", longest, "ms", 50, note=f"in a load of {load / 1000:.2f} s")
 
     def run_package_directory(self):
         """The directory of a model, beside @huggingface/gguf in the same process; times, more is faster."""

@@ -440,6 +440,7 @@ async function openPuppeteer(browser, url, timeout) {
       if (!input) throw new Error(`there is no ${selector}`);
       await input.uploadFile(...paths);
     },
+    press: (key) => page.keyboard.press(key),
     screenshot: async (file, { width, height }) => {
       await page.setViewport({ width, height });
       await page.screenshot({ path: file });
@@ -451,6 +452,10 @@ async function openPuppeteer(browser, url, timeout) {
 // ---- WebKit -------------------------------------------------------------------------------------
 
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';  // W3C WebDriver, 12.1
+const KEYS = {  // W3C WebDriver, 17.4.2
+  Tab: '\uE004', Enter: '\uE007', End: '\uE010', Home: '\uE011',
+  ArrowLeft: '\uE012', ArrowUp: '\uE013', ArrowRight: '\uE014', ArrowDown: '\uE015',
+};
 
 // WebDriver has no scripts that run before a page's own, and no events: errors are collected in
 // the page from when it is loaded, and fetched after each run.
@@ -576,6 +581,7 @@ class WebKitSession {
       errors,
       run: (source, ms) => this.#in(handle, () => this.#run(source, ms, errors)),
       setFiles: (selector, paths) => this.#in(handle, () => this.#setFiles(selector, paths)),
+      press: (key) => this.#in(handle, () => this.#press(KEYS[key] ?? key)),
       screenshot: (file, size) => this.#in(handle, () => this.#screenshot(file, size)),
       close: () => this.#in(handle, () => this.send('DELETE', '/window')),
     };
@@ -596,6 +602,11 @@ class WebKitSession {
     const target = `/element/${found[ELEMENT]}`;
     await this.send('POST', `${target}/clear`, {});  // files of an earlier call would stay
     await this.send('POST', `${target}/value`, { text: paths.join('\n') });
+  }
+
+  #press(value) {
+    const actions = [{ type: 'keyDown', value }, { type: 'keyUp', value }];
+    return this.send('POST', '/actions', { actions: [{ type: 'key', id: 'keyboard', actions }] });
   }
 
   async #screenshot(file, { width, height }) {

@@ -10,7 +10,7 @@ import { Reporter, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, si
 import { Loader } from './loader.js';
 import type { Format, TensorInfo } from './model.js';
 import { Directory, Model, ReadableTensor, Tensor } from './model.js';
-import type { TensorBytes, ValuesGetter } from './values_api.js';
+import type { StatsOptions, TensorBytes, ValuesGetter } from './values_api.js';
 import type { Build } from './wasm.js';
 import { instantiateForDirectory, keep } from './wasm.js';
 
@@ -192,9 +192,13 @@ export class HeadTensor extends ReadableTensor {
     this.#bytes = bytes;
   }
 
-  /** Fetches its bytes, and no others, into memory of their own. Of compressed files all that comes before is decoded, too. */
-  read(options: WorkOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#bytes.fetch(this, options);
+  /**
+   * Fetches its bytes, and no others, into memory of their own: of `rows` [begin, end], by default of all. Of compressed
+   * files all that comes before is decoded, too. Throws 'rows_outside', 'unknown_dtype', and 'misuse' where a row begins
+   * inside a byte.
+   */
+  async read({ rows, ...work }: StatsOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#bytes.fetch(this, work, ...(rows ? bytesOf(this, rows) : []));
   }
 
   /** @internal */
@@ -376,6 +380,20 @@ export class Head extends Directory<HeadTensor> {
 function sizeOf(tensor: TensorInfo): number {
   if (tensor.byteLength !== undefined) return tensor.byteLength;
   throw makeError('unknown_dtype', `tensor "${tensor.name}" has a dtype that is not known here (${tensor.dtype}), so it has no values (unknown_dtype)`, { tensor: tensor.name });
+}
+
+/** Where rows lie in a tensor. */
+function bytesOf(tensor: TensorInfo, rows: readonly [number, number]): [begin: number, end: number] {
+  const { name, rowCount } = tensor;
+  const places = rows.map((row) => (row === 0 ? 0 : (row * sizeOf(tensor)) / rowCount));
+  const [first, end] = rows;
+  if (end > rowCount && Number.isInteger(end)) {
+    throw makeError('rows_outside', `tensor "${name}" has ${rowCount} rows, and row ${end - 1} was asked for`, { expected: rowCount, actual: end - 1, tensor: name });
+  }
+  if (!(first >= 0 && first <= end && [...rows, ...places].every(Number.isInteger))) {
+    throw makeError('misuse', `tensor "${name}": ${first} to ${end} are no rows whose bytes are theirs alone`, { tensor: name });
+  }
+  return places as [number, number];
 }
 
 /** Memory at a multiple of 64, where every typed array can lie. */

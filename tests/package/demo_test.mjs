@@ -1,0 +1,623 @@
+// The demo page, as it is built, in every engine that there is: each source, each view, cancel, the gallery, the
+// keyboard, accessibility, and that its own policy holds. Pictures of it are left beside it, in screenshots/.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import zlib from 'node:zlib';
+import { ENGINES, launch, missing } from './browsers.mjs';
+import { serve } from './server.mjs';
+import { BALLAST_INSTALLED, BALLAST_SAMPLES, BALLAST_SOURCE, inspected, packageFolder, sample } from './support.mjs';
+
+const { BALLAST_DEMO } = process.env;
+const HERE = path.join(BALLAST_SOURCE, 'tests/package');
+const AXE = path.dirname(fs.realpathSync(path.join(BALLAST_SOURCE, 'web/node_modules/axe-core/axe.min.js')));
+const SHOTS = path.join(BALLAST_DEMO, '../screenshots');
+
+/** What the gallery shows: of the broken files, the class and the code of the error. */
+const BROKEN = {
+  'truncated.gguf': ['FormatError', 'outside_file'],
+  'overlapping.safetensors': ['FormatError', 'overlap'],
+  'page.gguf': ['FormatError', 'html_page'],
+  'pointer.safetensors': ['FormatError', 'git_lfs_pointer'],
+  'checksum.gguf.gz': ['CompressionError', 'bad_checksum'],
+  'half.gguf.zst': ['CompressionError', 'truncated_stream'],
+  'bomb.gguf.zst': ['LimitError', 'ratio_too_high'],
+  'count.gguf': ['LimitError', 'too_many_tensors'],
+  'twice.gguf': ['FormatError', 'duplicate_tensor'],
+};
+
+/** Bytes of a model that takes a while where the server is slow, and is worth a chart where it is not. */
+const LARGE = 24 << 20;
+
+function largeModel() {
+  const rows = LARGE / 4096;
+  const tensor = (first, end) => ({ dtype: 'F32', shape: [end - first, 1024], data_offsets: [4096 * first, 4096 * end] });
+  const header = JSON.stringify({ noise: tensor(0, 5000), 'some more': tensor(5000, 5500), rest: tensor(5500, rows) });
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(header.length));
+  const data = new Float32Array(LARGE / 4);
+  for (let i = 0, seed = 1; i < data.length; ++i) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    data[i] = seed / 2 ** 32 - 0.5;
+  }
+  return Buffer.concat([head, Buffer.from(header), Buffer.from(data.buffer)]);
+}
+
+const filesIn = (folder) => fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
+
+/** As the page prints a float of 32 bits. */
+function printed(value) {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
+  for (let digits = 1; digits < 9; ++digits) {
+    if (Math.fround(Number(value.toPrecision(digits))) === value) return String(Number(value.toPrecision(digits)));
+  }
+  return String(value);
+}
+
+// Before the first test is named: whatever waits in between would end the run.
+const skips = new Map();
+for (const engine of ENGINES) skips.set(engine, (await missing(engine)) || false);
+
+const work = fs.mkdtempSync(path.join(BALLAST_INSTALLED, 'demo-'));
+let server;
+before(async () => {
+  fs.writeFileSync(path.join(work, 'large.safetensors'), largeModel());
+  fs.writeFileSync(path.join(work, 'large.safetensors.gz'), zlib.gzipSync(fs.readFileSync(path.join(work, 'large.safetensors')), { level: 1 }));
+  // The page under a path of another depth, as any host may have it.
+  fs.mkdirSync(path.join(work, 'some/where'), { recursive: true });
+  fs.cpSync(BALLAST_DEMO, path.join(work, 'some/where/else'), { recursive: true });
+  fs.mkdirSync(SHOTS, { recursive: true });
+  server = await serve({ demo: BALLAST_DEMO, samples: BALLAST_SAMPLES, made: work, tests: HERE, axe: AXE }, { idleSeconds: 600 });
+});
+after(async () => {
+  await server.close();
+  fs.rmSync(work, { recursive: true });
+});
+
+describe('the demo as it is built', () => {
+  const sizes = () => filesIn(BALLAST_DEMO)
+    .filter((file) => !/\/(samples|broken)\//.test(file))
+    .map((file) => ({ name: path.basename(file), size: zlib.gzipSync(fs.readFileSync(file), { level: 9 }).length }));
+  const sum = (some) => some.reduce((bytes, { size }) => bytes + size, 0);
+
+  test('a visit downloads at most 250 kB', () => {
+    // One of the modules that load is needed for a model: the usual one, or one of the others where it asks for that.
+    const isOther = ({ name }) => /^ballast-(all|64)/.test(name);
+    const usual = sum(sizes().filter((file) => !isOther(file)));
+    console.log(`the demo: ${usual} bytes gzipped; ${sizes().map(({ name, size }) => `${name} ${size}`).join(', ')}`);
+    assert.ok(usual <= 250_000, String(usual));
+    assert.equal(sizes().filter(isOther).length, 2);
+  });
+
+  test('all of it is its own: no address of another host, no script in the page', () => {
+    for (const file of filesIn(BALLAST_DEMO).filter((name) => /\.(html|css|js)$/.test(name))) {
+      const text = fs.readFileSync(file, 'utf8');
+      assert.doesNotMatch(text, /@import|@font-face|<script(?![^>]* src=)|\son\w+="|style="/, file);
+      const hosts = [...text.matchAll(/https?:\/\/([\w.-]+\w)/g)].map(([, host]) => host);
+      const known = ['www.w3.org', 'huggingface.co', 'localhost', '127.0.0.1', 'ballast.invalid'];
+      assert.deepEqual(hosts.filter((host) => !known.includes(host)), [], file);
+    }
+  });
+});
+
+describe('the snippets of the demo', () => {
+  const snippet = (name) => fs.readFileSync(path.join(BALLAST_SOURCE, 'web/demo/snippets', name), 'utf8');
+  const { tensors } = inspected(sample('tiny.gguf'));
+
+  test('Node', async () => {
+    const folder = path.join(work, 'node');
+    fs.mkdirSync(folder);
+    fs.writeFileSync(path.join(folder, 'look.mjs'), snippet('node.mjs'));
+    fs.copyFileSync(sample('tiny.gguf'), path.join(folder, 'model.gguf'));
+    const lines = execFileSync(process.execPath, ['look.mjs'], { cwd: folder, encoding: 'utf8' }).trimEnd().split('\n');
+    assert.deepEqual(lines.slice(0, -1), tensors.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.join(' x ')}`));
+    const [min, max, mean] = lines.at(-1).split(' ').map(Number);
+    assert.ok(min < mean && mean < max);
+  });
+
+  const engine = 'chromium';
+  test('Vite and plain HTML', async (t) => {
+    const lacking = await missing(engine);
+    if (lacking) return t.skip(lacking);
+    const [vite, plain] = ['vite', 'plain'].map((name) => path.join(work, name));
+    fs.mkdirSync(vite);
+    fs.writeFileSync(path.join(vite, 'main.js'), snippet('vite.js'));
+    fs.writeFileSync(path.join(vite, 'index.html'), '<!doctype html>\n<title>?</title>\n<script type="module" src="./main.js"></script>\n');
+    execFileSync(path.join(BALLAST_SOURCE, 'web/node_modules/.bin/vite'), ['build', '--base=./', '--logLevel=error'], { cwd: vite });
+    fs.mkdirSync(plain);
+    for (const name of ['page.html', 'page.js']) fs.writeFileSync(path.join(plain, name), snippet(name));
+    fs.cpSync(path.join(packageFolder, 'dist'), path.join(plain, 'ballast-loader'), { recursive: true });
+    for (const folder of [plain, path.join(vite, 'dist')]) fs.copyFileSync(sample('tiny.gguf'), path.join(folder, 'model.gguf'));
+    const browser = await launch(engine);
+    try {
+      const titled = async (url) => {
+        const page = await browser.page(url);
+        const title = await page.run(async (origin) => {
+          const { until } = await import(`${origin}/tests/demo_page.mjs`);
+          return until(() => !['?', 'A model'].includes(document.title) && document.title, 'a title');
+        }, server.origin);
+        const text = await page.run(() => document.body.textContent);
+        assert.deepEqual(page.errors, []);
+        await page.close();
+        return { title, text };
+      };
+      const [first] = tensors;
+      const elements = first.shape.reduce((product, size) => product * size, 1);
+      const built = await titled(`${server.origin}/made/vite/dist/index.html`);
+      assert.equal(built.title, `${first.nbytes} bytes, ${elements} values`);
+      const page = await titled(`${server.origin}/made/plain/page.html`);
+      assert.match(page.title, /^from -\S+ to \S+$/);
+      for (const { name, dtype } of tensors) {
+        assert.ok(built.text.includes(`${name} ${dtype}`));
+        assert.ok(page.text.includes(`${name} ${dtype}`));
+      }
+    } finally {
+      await browser.close();
+    }
+  });
+});
+
+for (const engine of ENGINES) {
+  describe(`the demo in ${engine}`, { skip: skips.get(engine) }, () => {
+    let browser;
+    let page;
+    before(async () => { browser = await launch(engine); });
+    after(() => browser?.close());
+
+    /** A page of its own, under the policy that is in it. */
+    const open = async (hash = '', folder = 'demo') => {
+      if (page) {
+        assert.deepEqual(page.errors, [], 'what nothing caught, or the policy refused');
+        await page.close();
+      }
+      page = await browser.page(`${server.origin}/${folder}/index.html${hash}`);
+      return page;
+    };
+    /** Opens a model in some way, and answers what is shown. */
+    const opened = async (act, ...args) => page.run(OPENED[act], server.origin, ...args);
+    after(() => assert.deepEqual(page?.errors ?? [], []));
+
+    test('every sample opens by its button', async () => {
+      await open();
+      const samples = await page.run(() => [...document.querySelectorAll('[data-sample]')].map(({ dataset }) => dataset.sample));
+      assert.equal(samples.length, 8);
+      for (const file of samples) {
+        const found = await opened('sample', file);
+        const truth = inspected(path.join(BALLAST_DEMO, file));
+        assert.equal(found.facts.tensors, String(truth.tensors.length), file);
+        assert.equal(found.facts.format, truth.format === 'gguf' ? 'GGUF 3' : 'safetensors');
+        assert.deepEqual(found.keys, Object.keys(truth.metadata));
+        assert.deepEqual(found.mix.toSorted(), [...new Set(truth.tensors.map(({ dtype }) => dtype))].toSorted());
+        assert.match(found.read, /^Inspected .+ by reading [\d.]+ k?B in \d+ m?s\.$/);
+      }
+    });
+
+    test('an address opens, and the address of the page then leads to it', async () => {
+      await open();
+      const found = await opened('address', '/samples/tiny.gguf');
+      assert.equal(found.title, 'Tiny Ballast');
+      const hash = await page.run(() => location.hash);
+      await open(hash);
+      assert.equal((await opened('wait')).title, 'Tiny Ballast');
+      const missed = await opened('address', '/samples/none.gguf');
+      assert.equal(missed.error.facts.code, 'http_status');
+      assert.equal(missed.error.facts.status, '404');
+      const refused = await opened('address', 'http://[');
+      assert.match(refused.error.heading, /Error/);
+    });
+
+    test('of a large file on a server only a little is read', async () => {
+      await open();
+      const before = server.log.length;
+      const found = await opened('address', '/made/large.safetensors');
+      assert.match(found.read, /^Inspected 25\.2 MB by reading /);
+      const sent = server.log.slice(before).filter(({ path: asked }) => asked.endsWith('large.safetensors')).reduce((sum, entry) => sum + entry.sent, 0);
+      assert.ok(sent <= 65536, String(sent));
+    });
+
+    test('files are picked: one, shards, an index with its shards', async () => {
+      await open();
+      const shards = [1, 2, 3].map((i) => `tiny-0000${i}-of-00003.gguf`);
+      const indexed = ['tiny.safetensors.index.json', 'tiny-00001-of-00002.safetensors', 'tiny-00002-of-00002.safetensors'];
+      for (const [names, files] of [[['tiny.gguf'], 'one'], [shards, '3 shards'], [indexed, '2 shards']]) {
+        await page.run(() => { globalThis.was = document.querySelector('#model > *'); });
+        await page.setFiles('#files', names.map((name) => sample(name)));
+        const found = await opened('changed');
+        assert.equal(found.facts.files, files);
+        assert.equal(found.facts.tensors, String(inspected(sample(names[0])).tensors.length));
+      }
+    });
+
+    test('files and folders are dropped; of several models one is chosen', async () => {
+      await open();
+      assert.equal((await opened('drop', ['/samples/tiny.gguf'])).title, 'Tiny Ballast');
+      const folder = ['/samples/tiny.safetensors.index.json', '/samples/tiny-00001-of-00002.safetensors', '/samples/tiny-00002-of-00002.safetensors', '/tests/page.mjs'];
+      assert.equal((await opened('dropFolder', folder)).facts.files, '2 shards');
+      const { choice } = await opened('dropFolder', [...folder, '/samples/tiny.gguf']);
+      assert.deepEqual(choice.toSorted(), ['tiny-00001-of-00002.safetensors', 'tiny.gguf']);
+      assert.equal((await opened('choose', 'tiny.gguf')).title, 'Tiny Ballast');
+    });
+
+    test('tensors are found, in the tree and on the map', async () => {
+      await open();
+      await opened('sample', 'samples/tiny.gguf');
+      const { found, groups, names } = await page.run(SEARCHED, server.origin, 'ffn q6');
+      assert.equal(found, '1 of 21 tensors');
+      assert.deepEqual(names, ['blk.0.ffn_down.weight']);
+      assert.deepEqual(groups, ['blk.0']);
+      // The first in the file is the embedding; the next one follows.
+      await page.run(() => document.querySelector('.map canvas').focus());
+      await page.press('ArrowRight');
+      const first = await page.run(() => document.querySelector('.map canvas').getAttribute('aria-valuetext'));
+      assert.match(first, /^token_embd\.weight, Q8_0, 32 × 40, 1\.36 kB at byte /);
+      await page.press('ArrowRight');
+      await page.press('Enter');
+      const shown = await page.run(async (origin) => {
+        const { until, one } = await import(`${origin}/tests/demo_page.mjs`);
+        return (await until(() => one('.tensor-panel[data-shown]'), 'a tensor')).dataset.shown;
+      }, server.origin);
+      assert.equal(shown, 'blk.0.attn_norm.weight');
+      const pointed = await page.run(POINTED, server.origin);
+      assert.match(pointed, /, F16, 32 × 40, 2\.56 kB at byte 42,112$/);
+    });
+
+    test('metadata are found, and tokens among them', async () => {
+      await open();
+      await opened('sample', 'samples/tiny.gguf');
+      const { first, found, template } = await page.run(TOKENS, server.origin, 'sai');
+      assert.equal(first, '40');
+      assert.deepEqual(found, ['12 "▁sails"']);
+      assert.match(template, /^"\{% for message in messages %\}/);
+    });
+
+    test('of a tensor its own bytes are fetched, and its values are right', async () => {
+      await open();
+      await opened('address', '/made/large.safetensors');
+      const { open: load } = await import(pathToFileURL(path.join(packageFolder, 'dist/node.js')));
+      const large = await load(path.join(work, 'large.safetensors'));
+      const { byteOffset, byteLength } = large.tensor('some more');
+      const before = server.log.length;
+      await page.run(SHOWN, server.origin, 'some more');
+      const ranges = server.log.slice(before).filter(({ path: asked }) => asked.endsWith('large.safetensors'))
+        .map(({ range }) => /(\d+)-(\d+)/.exec(range).slice(1).map(Number));
+      assert.ok(ranges.length > 0);
+      for (const [first, last] of ranges) assert.ok(byteOffset <= first && last < byteOffset + byteLength, `${first} to ${last}`);
+      // All of it once, for the statistics, and some rows for the pictures.
+      assert.ok(ranges.reduce((sum, [first, last]) => sum + last - first + 1, 0) < 1.5 * byteLength);
+      large.close();
+      await opened('address', '/samples/tiny.gguf');
+      const model = await load(sample('tiny.gguf'));
+      const tensor = model.tensor('blk.1.ffn_down.weight');
+      const shown = await page.run(SHOWN, server.origin, tensor.name);
+      const values = await tensor.values({ rows: [0, 1] });
+      assert.deepEqual(shown.numbers, Array.from(values.subarray(0, 64), printed));
+      const { min, max } = await tensor.stats();
+      assert.equal(Number(shown.facts.min), Number(min.toPrecision(5)));
+      assert.equal(Number(shown.facts.max), Number(max.toPrecision(5)));
+      assert.deepEqual([shown.heat.width, shown.heat.height], [256, 32]);
+      assert.ok(shown.heat.colours > 50);
+      assert.match(shown.histogram, /^Histogram: values from /);
+      assert.ok(shown.drawn);
+      assert.deepEqual(shown.fields, [['d', 2], ['dmin', 2], ['scales', 12], ['qs', 128]].map(([name, bytes]) => ({ name, bytes })));
+      assert.equal(shown.scales, 8);
+      const moved = await page.run(MOVED, server.origin, 3, 5);
+      assert.equal(moved.numbers[0], printed((await tensor.values({ rows: [3, 4] }))[0]));
+      assert.match(moved.label, /^Values in rows 5 to 31, columns 0 to 255/);
+      model.close();
+    });
+
+    test('every dtype has its values, and what is no number is counted', async () => {
+      await open();
+      await opened('sample', 'samples/dtypes.gguf');
+      const { open: load } = await import(pathToFileURL(path.join(packageFolder, 'dist/node.js')));
+      const model = await load(path.join(BALLAST_DEMO, 'samples/dtypes.gguf'));
+      assert.ok(model.tensors.length > 30);
+      for (const tensor of model.tensors) {
+        const shown = await page.run(SHOWN, server.origin, tensor.name);
+        assert.equal(shown.error, undefined, tensor.name);
+        const values = await tensor.values({ rows: [0, 1] });
+        const print = values instanceof Float32Array ? printed : String;
+        assert.deepEqual(shown.numbers, Array.from(values.subarray(0, 64), print), tensor.name);
+        if (tensor.blockElements > 1) {
+          assert.equal(shown.fields.reduce((sum, { bytes }) => sum + bytes, 0), tensor.blockBytes);
+          assert.ok(shown.scales > 0);
+        }
+        if (tensor.name === 'odd.values') {
+          const { facts } = shown;
+          assert.deepEqual([facts.NaN, facts['+∞'], facts['−∞'], facts.zeros], ['1', '1', '1', '2']);
+        }
+      }
+      model.close();
+    });
+
+    test('it is loaded, with progress, and cancelled at once', async () => {
+      await open();
+      await opened('address', '/made/large.safetensors');
+      const loaded = await page.run(LOADED, server.origin);
+      assert.equal(loaded.facts['bytes copied'], '25.2 MB, each once');
+      assert.equal(loaded.facts.addresses, 'wasm32');
+      assert.match(loaded.facts['peak of the memory'], /^2[5-9]\.\d MB$/);
+      await opened('address', '/made/large.safetensors?slow=4000000');
+      const before = server.log.length;
+      const cancelled = await page.run(CANCELLED, server.origin);
+      assert.match(cancelled.told, /^Cancelled\. Nothing stays allocated\.$/);
+      assert.ok(cancelled.milliseconds < 200, String(cancelled.milliseconds));
+      assert.match(cancelled.progress, /^[\d.]+ [kM]B of 25\.2 MB, [\d.]+ [kM]B\/s, .+ remain/);
+      const sent = server.log.slice(before).reduce((most, entry) => Math.max(most, entry.sent), 0);
+      assert.ok(sent < LARGE / 2, String(sent));
+    });
+
+    test('the naive way stands beside it', async () => {
+      await open();
+      await opened('address', '/made/large.safetensors');
+      const plain = await page.run(COMPARED, server.origin);
+      assert.deepEqual(plain['Bytes copied'], ['25.2 MB', '50.3 MB']);
+      assert.match(plain['Memory at the peak'][1], /^50\.\d MB$/);
+      assert.ok(plain.Time.every((time) => /^[\d.]+ m?s$/.test(time)));
+      await opened('address', '/made/large.safetensors.gz');
+      assert.deepEqual((await page.run(COMPARED, server.origin))['Bytes copied'], ['25.2 MB', '50.3 MB']);
+      await opened('sample', 'samples/tiny.gguf.zst');
+      assert.match(await page.run(COMPARED, server.origin), /The platform has no decoder for zstd\.$/);
+    });
+
+    test('the gallery shows the error of every broken file', async () => {
+      await open();
+      for (const [file, [name, code]] of Object.entries(BROKEN)) {
+        const { error } = await opened('broken', file);
+        assert.ok(error, `${file} opens`);
+        assert.equal(error.facts.code, code, file);
+        assert.ok(error.heading.endsWith(`: ${name}`), error.heading);
+        assert.ok(error.message.length > 40 && error.message.includes(code));
+      }
+      const old = await opened('broken', 'dtype.gguf');
+      assert.match(old.warnings[0], /Q4_2.*unknown_dtype/);
+      const shown = await page.run(() => [...document.querySelectorAll('[data-broken]')].map(({ dataset }) => dataset.broken));
+      assert.deepEqual(shown.toSorted(), [...Object.keys(BROKEN), 'dtype.gguf', 'name.gguf'].toSorted());
+    });
+
+    test('hostile names stay text', async () => {
+      await open();
+      const found = await opened('broken', 'name.gguf');
+      assert.equal(found.title, '⟨U+001B⟩[31m<img src=x onerror=alert(1)>⟨U+202E⟩fugg');
+      assert.ok(found.keys.includes('__proto__'));
+      const { text, elements } = await page.run(() => ({
+        text: document.querySelector('#model').textContent,
+        elements: document.querySelectorAll('#model img, #model script, #model b b').length,
+      }));
+      assert.equal(elements, 0);
+      assert.ok(text.includes('<script>alert(1)</script>⟨U+202E⟩'));
+      assert.doesNotMatch(text, /[\u202e\u001b]/);
+      const shown = await page.run(SHOWN, server.origin, '__proto__');
+      assert.equal(shown.error, undefined);
+    });
+
+    test('what the engine can do is told, and the theme is a choice', async () => {
+      await open();
+      const facts = await page.run(async (origin) => {
+        const { until, one, factsOf } = await import(`${origin}/tests/demo_page.mjs`);
+        await until(() => one('.environment dd'), 'facts of the engine');
+        return factsOf('.environment');
+      }, server.origin);
+      assert.match(facts.addresses, engine === 'webkit' ? /^wasm32/ : /wasm64/);
+      assert.ok(Number(facts.processors) > 0);
+      const colours = await page.run(async (origin) => {
+        const { click } = await import(`${origin}/tests/demo_page.mjs`);
+        const found = [];
+        for (let i = 0; i < 3; ++i) {
+          await click('.theme');
+          await new Promise((resolve) => { setTimeout(resolve, 50); });
+          found.push(getComputedStyle(document.body).backgroundColor);
+        }
+        return found;
+      }, server.origin);
+      assert.notEqual(colours[0], colours[1]);
+    });
+
+    test('the keyboard alone is enough', async () => {
+      await open();
+      const focused = () => page.run(() => {
+        const element = document.activeElement;
+        return element.dataset.sample ?? element.dataset.tensor ?? element.id ?? element.textContent;
+      });
+      const tabTo = async (wanted) => {
+        for (let i = 0; i < 60; ++i) {
+          await page.press('Tab');
+          if (await focused() === wanted) return;
+        }
+        assert.fail(`the keyboard does not come to ${wanted}: it is at ${await focused()}`);
+      };
+      await tabTo('url');
+      await tabTo('samples/tiny.gguf');
+      await page.run(() => { globalThis.was = document.querySelector('#model > *'); });
+      await page.press('Enter');
+      assert.equal((await opened('changed')).title, 'Tiny Ballast');
+      await tabTo('search');
+      for (const key of 'norm') await page.press(key);
+      await tabTo('blk.1.attn_norm.weight');
+      await page.press('Enter');
+      const title = await page.run(async (origin) => {
+        const { until, one } = await import(`${origin}/tests/demo_page.mjs`);
+        await until(() => one('.tensor-panel .numbers li'), 'numbers');
+        // Where a reader of the screen goes on.
+        return document.activeElement.textContent;
+      }, server.origin);
+      assert.equal(title, 'blk.1.attn_norm.weight');
+      await tabTo('row');
+    });
+
+    test('nothing keeps people from using it, light or dark', async () => {
+      await open();
+      const check = async (what) => {
+        for (const theme of ['light', 'dark']) {
+          assert.deepEqual(await page.run(VIOLATIONS, server.origin, theme), [], `${what}, ${theme}`);
+        }
+      };
+      await check('at the start');
+      await opened('sample', 'samples/tiny.gguf');
+      await page.run(SHOWN, server.origin, 'blk.0.ffn_down.weight');
+      await page.run(LOADED, server.origin);
+      await page.run(TOKENS, server.origin, 's');
+      await check('with a tensor');
+      await page.run(COMPARED, server.origin);
+      await check('with a comparison');
+      await opened('broken', 'truncated.gguf');
+      await check('with an error');
+    });
+
+    test('it works under any path', async () => {
+      await open('', 'made/some/where/else');
+      assert.equal((await opened('sample', 'samples/tiny.gguf.zst')).title, 'Tiny Ballast');
+    });
+
+    test('pictures are taken, and nothing is wider than a phone', async () => {
+      const take = async (name, width, height) => page.screenshot(path.join(SHOTS, `${engine}-${name}.png`), { width, height });
+      for (const [name, width, height] of [['desktop', 1280, 900], ['phone', 390, 844]]) {
+        await open();
+        await take(`${name}-start`, width, height);
+        await opened('sample', 'samples/dtypes.gguf');
+        await page.run(SHOWN, server.origin, 'waves.weight');
+        await page.run(() => { document.querySelector('.overview').scrollIntoView({ behavior: 'instant' }); });
+        await take(`${name}-model`, width, height);
+        await page.run(SHOWN, server.origin, 'dtype.Q4_K.weight');
+        await page.run(LOADED, server.origin);
+        await page.run(COMPARED, server.origin);
+        for (const part of ['.tensor-panel', '.numbers', '.layout', '.metadata', '.load', '.gallery', '.environment', '.snippets']) {
+          await page.run((selector) => { document.querySelector(selector).scrollIntoView({ behavior: 'instant' }); }, part);
+          await take(`${name}${part.replace('.', '-')}`, width, height);
+        }
+        const [inner, whole] = await page.run(() => [innerWidth, document.documentElement.scrollWidth]);
+        assert.ok(whole <= inner, `${whole} pixels in a window of ${inner}`);
+      }
+    });
+  });
+}
+
+/** In the page: opens a model in some way, and tells what is shown. */
+const OPENED = {
+  sample: async (origin, file) => {
+    const { click, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    return opening(() => click(`[data-sample="${file}"]`));
+  },
+  broken: async (origin, file) => {
+    const { click, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    return opening(() => click(`[data-broken="${file}"]`));
+  },
+  address: async (origin, url) => {
+    const { click, enter, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    enter('#url', url);
+    return opening(() => click('.address button'));
+  },
+  drop: async (origin, urls) => {
+    const { drop, fileAt, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    const files = await Promise.all(urls.map(fileAt));
+    return opening(() => drop(files));
+  },
+  dropFolder: async (origin, urls) => {
+    const { drop, fileAt, folderEntry, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    const files = await Promise.all(urls.map(fileAt));
+    // A folder in a folder.
+    return opening(() => drop([], [folderEntry([folderEntry(files.slice(0, 1)), ...files.slice(1)])]));
+  },
+  choose: async (origin, name) => {
+    const { all, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    return opening(() => all('.choice button').find(({ textContent }) => textContent.includes(name)).click());
+  },
+  wait: async (origin) => (await import(`${origin}/tests/demo_page.mjs`)).outcome(),
+  changed: async (origin) => {
+    const { one, outcome, until } = await import(`${origin}/tests/demo_page.mjs`);
+    await until(() => one('#model > *') !== globalThis.was || one('#model[aria-busy=true]'), 'another model');
+    return outcome();
+  },
+};
+
+async function SEARCHED(origin, query) {
+  const { all, enter, textOf, until } = await import(`${origin}/tests/demo_page.mjs`);
+  enter('#search', query);
+  await until(() => / of /.test(textOf('.tree .found')), 'a search');
+  return {
+    found: textOf('.tree .found'),
+    groups: all('.tree summary b').map(({ textContent }) => textContent),
+    names: all('.tree [data-tensor]').map(({ dataset }) => dataset.tensor),
+  };
+}
+
+/** Points at the end of the map. */
+async function POINTED(origin) {
+  const { one, textOf, until } = await import(`${origin}/tests/demo_page.mjs`);
+  const canvas = one('.map canvas');
+  canvas.scrollIntoView();
+  const { right, bottom } = canvas.getBoundingClientRect();
+  canvas.dispatchEvent(new PointerEvent('pointermove', { clientX: right - 2, clientY: bottom - 2, bubbles: true }));
+  await until(() => textOf('.map .hovered').startsWith('output.weight'), 'what is pointed at');
+  return textOf('.map .hovered');
+}
+
+async function TOKENS(origin, query) {
+  const { all, one, until } = await import(`${origin}/tests/demo_page.mjs`);
+  const tokens = '[data-array="tokenizer.ggml.tokens"]';
+  one(tokens).open = true;
+  const input = await until(() => one(`${tokens} input`), 'a search among tokens');
+  await until(() => all(`${tokens} ol li`).length === 40, 'all tokens');
+  const first = String(all(`${tokens} ol li`).length);
+  input.value = query;
+  input.dispatchEvent(new Event('input', { bubbles: true }));
+  await until(() => all(`${tokens} ol li`).length < 40, 'those that match');
+  const long = all('.metadata tr').find((row) => row.textContent.startsWith('tokenizer.chat_template'));
+  return { first, found: all(`${tokens} ol li`).map(({ textContent }) => textContent), template: long.querySelector('.value').textContent };
+}
+
+async function SHOWN(origin, name) {
+  return (await import(`${origin}/tests/demo_page.mjs`)).tensorShown(name);
+}
+
+/** Goes to another row, and to another part of the heat map. */
+async function MOVED(origin, row, first) {
+  const { all, enter, one, until } = await import(`${origin}/tests/demo_page.mjs`);
+  const before = all('.numbers li')[0].textContent;
+  enter('#row', row, 'change');
+  enter('#first-row', first, 'change');
+  await until(() => all('.numbers li')[0].textContent !== before, 'another row');
+  await until(() => one('.heat canvas').height === 27, 'another part');
+  return {
+    numbers: all('.numbers li').map((item) => item.lastChild.textContent.trim()),
+    label: one('.heat canvas').getAttribute('aria-label'),
+  };
+}
+
+async function LOADED(origin) {
+  const { click, factsOf, one, until } = await import(`${origin}/tests/demo_page.mjs`);
+  if (one('.switch input').checked) one('.switch input').click();
+  await click('.load .primary');
+  await until(() => one('[data-load=loaded]'), 'a loaded model');
+  return { facts: factsOf('.load') };
+}
+
+async function CANCELLED(origin) {
+  const { click, one, textOf, until } = await import(`${origin}/tests/demo_page.mjs`);
+  await click('.load .primary');
+  await until(() => / remain/.test(textOf('.under p')), 'progress');
+  const progress = textOf('.under p');
+  const began = performance.now();
+  await click('.load .controls button');
+  await until(() => one('[data-load=cancelled]'), 'the end of it');
+  return { progress, milliseconds: performance.now() - began, told: textOf('.load [aria-live]') };
+}
+
+async function COMPARED(origin) {
+  const { all, click, one, textOf, until } = await import(`${origin}/tests/demo_page.mjs`);
+  if (!one('.switch input').checked) one('.switch input').click();
+  await until(() => textOf('.load .primary') === 'Load both ways', 'the switch');
+  await click('.load .primary');
+  await until(() => one('[data-load=compared]'), 'a comparison');
+  if (!one('.comparison')) return textOf('.load [aria-live]');
+  return Object.fromEntries(all('.comparison table').map((table) =>
+    [table.caption.textContent, all('td:last-child', table).map(({ textContent }) => textContent)]));
+}
+
+async function VIOLATIONS(origin, theme) {
+  return (await import(`${origin}/tests/demo_page.mjs`)).violations(theme);
+}

@@ -1,0 +1,65 @@
+// Charts by uPlot, in the colours of the page.
+import type { VNode } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import UPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+
+const HEIGHT = 180;
+
+const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+interface ChartProps {
+  /** What it shows, for those who do not see it. */
+  readonly label: string;
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+  readonly kind: 'bars' | 'line';
+  readonly formatX: (value: number) => string;
+  readonly formatY: (value: number) => string;
+}
+
+function optionsOf({ kind, formatX, formatY }: ChartProps, width: number): UPlot.Options {
+  const grid = { stroke: colourOf('--line'), width: 1 };
+  const axis = { stroke: colourOf('--quiet'), grid, ticks: grid, font: '12px system-ui, sans-serif' };
+  const paths = kind === 'bars' ? UPlot.paths.bars?.({ size: [1, Infinity], gap: 1 }) : UPlot.paths.linear?.();
+  return {
+    width,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false } },
+    scales: { x: { time: false }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] } },
+    axes: [
+      { ...axis, values: (_, ticks) => ticks.map(formatX), space: 70 },
+      { ...axis, values: (_, ticks) => ticks.map(formatY), size: 62 },
+    ],
+    series: [{}, { stroke: colourOf('--accent'), fill: colourOf('--accent-soft'), width: 1, ...(paths ? { paths } : {}), points: { show: false } }],
+  };
+}
+
+export function Chart(props: ChartProps): VNode {
+  const place = useRef<HTMLDivElement>(null);
+  const { x, y, label, formatX, formatY } = props;
+  const shown = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    const options = optionsOf(props, element.clientWidth);
+    const hover = ({ cursor: { idx } }: UPlot): void => {
+      const text = idx === null || idx === undefined ? '' : `${formatX(x[idx] ?? 0)}: ${formatY(y[idx] ?? 0)}`;
+      if (shown.current) shown.current.textContent = text;
+    };
+    const plot = new UPlot({ ...options, hooks: { setCursor: [hover] } }, [[...x], [...y]], element);
+    const watch = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      plot.destroy();
+    };
+  }, [x, y]);
+  return (
+    <figure class="chart">
+      <div ref={place} role="img" aria-label={label} />
+      <p class="hovered" ref={shown} aria-hidden="true" />
+    </figure>
+  );
+}

@@ -1,0 +1,19 @@
+// An error as the package tells it: its class, its code, its message, and what is known.
+import type { VNode } from 'preact';
+import { printable } from '../format.js';
+import type { Failure } from '../protocol.js';
+
+export function ErrorCard({ title, failure, heading = 2 }: { readonly title: string; readonly failure: Failure; readonly heading?: 2 | 4 }): VNode {
+  const { name, code, message, facts } = failure;
+  const Heading = `h${heading}` as const;
+  return (
+    <div class="card error" role="alert">
+      <Heading><bdi>{printable(title)}</bdi>: {name}</Heading>
+      <p class="message">{printable(message)}</p>
+      <dl class="facts">
+        {code && <div><dt>code</dt><dd><code>{code}</code></dd></div>}
+        {facts.map(([fact, value]) => <div key={fact}><dt>{fact}</dt><dd><bdi>{printable(value)}</bdi></dd></div>)}
+      </dl>
+    </div>
+  );
+}
