@@ -83,7 +83,7 @@ export async function tensorShown(name) {
   const panel = `.tensor-panel[data-shown="${CSS.escape(name)}"]`;
   await until(() => one(panel), `the panel of ${name}`);
   await until(() => one(`${panel} .error`) || (one(`${panel} .statistics`) && one(`${panel} .numbers li`) && one(`${panel} .heat canvas`)
-    && (!one(`${panel} #block-title`) || one(`${panel} .scales td`))), `values of ${name}`);
+    && (!one(`${panel} .chart`) || one(`${panel} .chart canvas`)) && (!one(`${panel} #block-title`) || one(`${panel} .scales td`))), `values of ${name}`);
   return {
     error: textOf(`${panel} .error`),
     facts: factsOf(panel),

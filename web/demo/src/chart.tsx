@@ -1,12 +1,24 @@
 // Charts by uPlot, in the colours of the page.
 import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import UPlot from 'uplot';
+import type UPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { watchWidth } from './place.js';
 
 const HEIGHT = 180;
 
 const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** Fetched when there is something to draw. */
+async function fetchPlot(): Promise<typeof UPlot> {
+  // It writes numbers in the browser's language, which WebKit calls 'C' where the system says nothing else.
+  try {
+    new Intl.NumberFormat(navigator.language);
+  } catch {
+    Object.defineProperty(navigator, 'language', { value: 'en' });
+  }
+  return (await import('uplot')).default;
+}
 
 interface ChartProps {
   /** What it shows, for those who do not see it. */
@@ -18,10 +30,10 @@ interface ChartProps {
   readonly formatY: (value: number) => string;
 }
 
-function optionsOf({ kind, formatX, formatY }: ChartProps, width: number): UPlot.Options {
+function optionsOf(Plot: typeof UPlot, { kind, formatX, formatY }: ChartProps, width: number): UPlot.Options {
   const grid = { stroke: colourOf('--line'), width: 1 };
   const axis = { stroke: colourOf('--quiet'), grid, ticks: grid, font: '12px system-ui, sans-serif' };
-  const paths = kind === 'bars' ? UPlot.paths.bars?.({ size: [1, Infinity], gap: 1 }) : UPlot.paths.linear?.();
+  const paths = kind === 'bars' ? Plot.paths.bars?.({ size: [1, Infinity], gap: 1 }) : Plot.paths.linear?.();
   return {
     width,
     height: HEIGHT,
@@ -42,18 +54,23 @@ export function Chart(props: ChartProps): VNode {
   const shown = useRef<HTMLParagraphElement>(null);
   useEffect(() => {
     const element = place.current;
-    if (!element) return;
-    const options = optionsOf(props, element.clientWidth);
+    let plot: UPlot | undefined;
+    let isGone = false;
+    let unwatch: (() => void) | undefined;
     const hover = ({ cursor: { idx } }: UPlot): void => {
       const text = idx === null || idx === undefined ? '' : `${formatX(x[idx] ?? 0)}: ${formatY(y[idx] ?? 0)}`;
       if (shown.current) shown.current.textContent = text;
     };
-    const plot = new UPlot({ ...options, hooks: { setCursor: [hover] } }, [[...x], [...y]], element);
-    const watch = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
-    watch.observe(element);
+    void fetchPlot().then((Plot) => {
+      if (!element || isGone) return;
+      const options = optionsOf(Plot, props, element.clientWidth);
+      plot = new Plot({ ...options, hooks: { setCursor: [hover] } }, [[...x], [...y]], element);
+      unwatch = watchWidth(element, (width) => plot?.setSize({ width, height: HEIGHT }));
+    });
     return () => {
-      watch.disconnect();
-      plot.destroy();
+      isGone = true;
+      unwatch?.();
+      plot?.destroy();
     };
   }, [x, y]);
   return (

@@ -3,6 +3,7 @@ import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { colour } from '../dtypes.js';
 import { bytes, integer, printable, shape } from '../format.js';
+import { pointIn, watchWidth } from '../place.js';
 import type { Summary, TensorRow } from '../protocol.js';
 
 /** Pixels of a line of the map. */
@@ -81,18 +82,15 @@ function StripView({ strip, selected, onSelect, isOnly }: StripProps): VNode {
 
   useEffect(() => {
     const element = canvas.current?.parentElement;
-    if (!element) return;
-    const watch = new ResizeObserver(() => setWidth(element.clientWidth));
-    watch.observe(element);
-    return () => watch.disconnect();
+    return element ? watchWidth(element, setWidth) : undefined;
   }, []);
   useEffect(() => {
     if (canvas.current) draw(canvas.current, strip, width, height, tensors[current]);
   }, [strip, width, current]);
 
-  const at = ({ offsetX, offsetY }: MouseEvent): number | undefined => {
-    const line = Math.min(Math.floor(offsetY / (LINE + GAP)), lines - 1);
-    const offset = ((line + offsetX / width) * size) / lines;
+  const at = (event: MouseEvent): number | undefined => {
+    const [x, y] = canvas.current ? pointIn(canvas.current, event) : [0, 0];
+    const offset = ((Math.floor(y * lines) + x) * size) / lines;
     const index = indexAt(tensors, offset);
     return (tensors[index]?.offset ?? Infinity) <= offset ? index : undefined;
   };

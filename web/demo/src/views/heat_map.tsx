@@ -3,6 +3,7 @@ import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { call } from '../client.js';
 import { float, integer } from '../format.js';
+import { pointIn } from '../place.js';
 import type { Slice, TensorRow } from '../protocol.js';
 import { useCall } from '../use_call.js';
 import { ErrorCard } from './error.jsx';
@@ -85,11 +86,9 @@ function Picture({ slice, label, row, column, onPoint }: PictureProps): VNode {
   useEffect(() => {
     if (canvas.current) paint(canvas.current, slice, most);
   }, [slice, most]);
-  const at = ({ offsetX, offsetY }: MouseEvent): readonly [number, number] => {
-    const { clientWidth, clientHeight } = canvas.current as HTMLCanvasElement;
-    const y = Math.min(Math.floor((offsetY / clientHeight) * slice.rows), slice.rows - 1);
-    const x = Math.min(Math.floor((offsetX / clientWidth) * slice.columns), slice.columns - 1);
-    return [Math.max(y, 0), Math.max(x, 0)];
+  const at = (event: MouseEvent): readonly [number, number] => {
+    const [x, y] = canvas.current ? pointIn(canvas.current, event) : [0, 0];
+    return [Math.floor(y * slice.rows), Math.floor(x * slice.columns)];
   };
   const point = (event: MouseEvent): void => {
     const [y, x] = at(event);
