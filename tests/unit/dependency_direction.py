@@ -41,8 +41,10 @@ LAYERS = [
     ["verify"],
     ["values"],
     ["ballast"],
-    ["cli"],
+    ["cli", "examples"],
 ]
+# Layers that are a folder of src/ each, with a program or more in it.
+PROGRAMS = {"cli", "examples"}
 # Files that are a part of another name.
 PART_OF = {
     "c_api": "ballast", "c_api_error": "ballast", "c_api_model": "ballast", "c_api_values": "ballast",
@@ -72,7 +74,7 @@ def sources(root, folder):
 def unit(root, path):
     """The name in LAYERS of a file of src/."""
     relative = path.relative_to(root / "src")
-    return "cli" if relative.parts[0] == "cli" else named(relative.name)
+    return relative.parts[0] if relative.parts[0] in PROGRAMS else named(relative.name)
 
 
 def named(file):
@@ -84,11 +86,12 @@ def check_include(user, included, own_folder):
     """Why a file of src/ must not include something, or None."""
     if included.startswith("platform/"):
         return None if user in MAY_USE_PLATFORM else f"{user} may not use platform/"
-    is_own = included.startswith(("ballast/", "cli/")) or (own_folder / included).exists()
+    folder = included.split("/")[0]
+    is_own = folder in PROGRAMS | {"ballast"} or (own_folder / included).exists()
     if not is_own:
         return None
-    name = "cli" if "cli" in (own_folder.name, included.split("/")[0]) and not included.startswith("ballast/") else \
-        named(included.split("/")[-1])
+    programs = [name for name in (folder, own_folder.name) if name in PROGRAMS and folder != "ballast"]
+    name = programs[0] if programs else named(included.split("/")[-1])
     if name not in RANK:
         return f"{included} has no place in the order"
     if name != user and RANK[name] >= RANK[user]:
@@ -97,7 +100,8 @@ def check_include(user, included, own_folder):
 
 
 def check_platform_include(included, root):
-    if included.startswith(("ballast/", "src/", "cli/", "../")) or (root / "src" / "ballast" / included).exists():
+    of_the_project = {"ballast", "src", ".."} | PROGRAMS
+    if included.split("/")[0] in of_the_project or (root / "src" / "ballast" / included).exists():
         return "platform/ depends on nothing of the project"
     return None
 
@@ -113,10 +117,10 @@ def check_file(root, path):
             included = include.group(1)
             problem = check_platform_include(included, root) if in_platform else \
                 check_include(unit(root, path), included, path.parent)
-            outside = path.parent.name == "cli" or path.parent.name == "ballast" and path.name in public
+            outside = path.parent.name in PROGRAMS or path.parent.name == "ballast" and path.name in public
             if not problem and outside and (included.startswith("platform/") or
                                             included.startswith("ballast/") and included.split("/")[1] not in public):
-                problem = f"{included} is not installed, so neither installed headers nor the command may include it"
+                problem = f"{included} is not installed, so neither installed headers nor programs may include it"
             if problem:
                 yield number, problem
         condition = CONDITION.match(line)
@@ -151,6 +155,7 @@ GOOD = {
     "src/ballast/open.cpp": '#include "platform/file.hpp"\n#ifdef __linux__  // the reason why\n#endif\n',
     "src/cli/main.cpp": '#include <ballast/gguf.hpp>\n#include "inspect.hpp"\n',
     "src/cli/inspect.hpp": "#include <string>\n",
+    "src/examples/upload.cpp": "#include <ballast/gguf.hpp>\n#ifdef __APPLE__  // the reason why\n#endif\n",
     "platform/file.hpp": "#include <cstddef>\n#ifdef __linux__\n#endif\n",
 }
 BROKEN = [
@@ -166,6 +171,10 @@ BROKEN = [
     ("src/ballast/gguf.cpp", "#if defined(__APPLE__)\n#endif\n", "without its reason"),
     ("src/cli/main.cpp", "#ifdef _WIN32  //\n#endif\n", "without its reason"),
     ("src/cli/main.cpp", '#include "platform/file.hpp"\n', "may not use platform/"),
+    ("src/cli/main.cpp", '#include "examples/upload.hpp"\n', "may not depend on"),
+    ("src/examples/upload.cpp", '#include "cli/inspect.hpp"\n', "may not depend on"),
+    ("src/examples/upload.cpp", "#include <ballast/cursor.hpp>\n", "not installed"),
+    ("src/examples/upload.cpp", '#include "platform/file.hpp"\n', "may not use platform/"),
     ("platform/file.hpp", "#include <ballast/error.hpp>\n", "nothing of the project"),
     ("platform/posix/file.cpp", '#include "../../src/ballast/error.hpp"\n', "nothing of the project"),
 ]
