@@ -37,6 +37,7 @@ LISTS = [
     ("src/ballast", "*.hpp", "CMakeLists.txt"),
     ("src/ballast", "*.h", "CMakeLists.txt"),
     ("src/cli", "*.cpp", "CMakeLists.txt"),
+    ("src/examples", "*.cpp", "src/examples/CMakeLists.txt"),
     ("platform", "*.cpp", "CMakeLists.txt"),
     ("tests/unit", "*.cpp", "tests/CMakeLists.txt"),
     ("tests/support", "*.cpp", "tests/support/CMakeLists.txt"),
