@@ -1,8 +1,11 @@
 // The demo page, as it is built, in every engine that there is: each source, each view, cancel, the gallery, the
 // keyboard, accessibility, and that its own policy holds. Pictures of it are left beside it, in screenshots/.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import http from 'node:http';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -101,6 +104,40 @@ describe('the demo as it is built', () => {
       const known = ['www.w3.org', 'huggingface.co', 'localhost', '127.0.0.1', 'ballast.invalid'];
       assert.deepEqual(hosts.filter((host) => !known.includes(host)), [], file);
     }
+  });
+});
+
+describe('the server of the demo', () => {
+  /** Asks for a path as it is written, dots and all. */
+  const ask = (url, target) => new Promise((resolve, reject) => {
+    http.get({ ...new URL(url), hostname: '127.0.0.1', port: new URL(url).port, path: target, agent: false }, (response) => {
+      response.toArray().then((pieces) => resolve({ status: response.statusCode, text: Buffer.concat(pieces).toString() }), reject);
+    }).on('error', reject);
+  });
+
+  test('is on loopback alone, has its folder alone, and ends when it is left alone', async () => {
+    const env = { ...process.env, BALLAST_IDLE_SECONDS: '2' };
+    const child = spawn(process.execPath, [path.join(BALLAST_SOURCE, 'web/demo/serve.mjs'), BALLAST_DEMO], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => { said += text; });
+    while (!said.includes('\n')) await once(child.stdout, 'data');
+    const [, url] = /^The demo is at (http:\/\/127\.0\.0\.1:\d+\/) /.exec(said);
+    const page = await ask(url, '/');
+    assert.equal(page.status, 200);
+    assert.match(page.text, /<div id="app">/);
+    const script = /src="\.(\/assets\/[^"]+\.js)"/.exec(page.text)[1];
+    assert.equal((await ask(url, script)).status, 200);
+    // What is not there may be answered by the page, but by no file from elsewhere.
+    for (const target of ['/../package.json', '/..%2f..%2fpackage.json', '/%2e%2e/%2e%2e/README.md', '/@fs/etc/passwd', '/etc/passwd']) {
+      const { status, text } = await ask(url, target);
+      assert.ok(status >= 400 || text === page.text, `${target}: ${status} ${text.slice(0, 100)}`);
+    }
+    for (const address of Object.values(os.networkInterfaces()).flat().filter(({ internal, family }) => !internal && family === 'IPv4')) {
+      await assert.rejects(fetch(`http://${address.address}:${new URL(url).port}/`));
+    }
+    assert.deepEqual(await ended, [0, null]);
+    assert.match(said, /Nobody has asked for anything/);
   });
 });
 
@@ -364,6 +401,17 @@ for (const engine of ENGINES) {
       assert.match(await page.run(COMPARED, server.origin), /The platform has no decoder for zstd\.$/);
     });
 
+    test('a large model is made in the page, and the better way to load it shows', async () => {
+      await open();
+      const found = await opened('made');
+      assert.deepEqual([found.facts.size, found.facts.tensors, found.mix], ['268 MB', '192', ['BF16']]);
+      assert.match(found.read, /^Inspected 268 MB by reading [\d.]+ kB /);
+      const { min, max, NaN: nan } = (await page.run(SHOWN, server.origin, 'model.layers.31.mlp.down_proj.weight')).facts;
+      assert.ok(Number(min) < -0.1 && Number(max) > 0.1 && nan === '0');
+      const [ours, naive] = (await page.run(COMPARED, server.origin))['Memory at the peak'].map((text) => Number.parseFloat(text));
+      assert.ok(ours < 275 && naive > 530, `${ours} and ${naive} MB`);
+    });
+
     test('the gallery shows the error of every broken file', async () => {
       await open();
       for (const [file, [name, code]] of Object.entries(BROKEN)) {
@@ -525,6 +573,10 @@ const OPENED = {
   choose: async (origin, name) => {
     const { all, opening } = await import(`${origin}/tests/demo_page.mjs`);
     return opening(() => all('.choice button').find(({ textContent }) => textContent.includes(name)).click());
+  },
+  made: async (origin) => {
+    const { click, opening } = await import(`${origin}/tests/demo_page.mjs`);
+    return opening(() => click('[data-made]'));
   },
   wait: async (origin) => (await import(`${origin}/tests/demo_page.mjs`)).outcome(),
   changed: async (origin) => {

@@ -41,7 +41,7 @@ function optionsOf(Plot: typeof UPlot, { kind, formatX, formatY }: ChartProps, w
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] } },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map(formatX), space: 70 },
+      { ...axis, values: (_, ticks) => ticks.map(formatX), space: 70, size: 30 },
       { ...axis, values: (_, ticks) => ticks.map(formatY), size: 62 },
     ],
     series: [{}, { stroke: colourOf('--accent'), fill: colourOf('--accent-soft'), width: 1, ...(paths ? { paths } : {}), points: { show: false } }],

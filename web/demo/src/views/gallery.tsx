@@ -8,7 +8,7 @@ export const BROKEN = [
   { file: 'pointer.safetensors', title: 'A Git LFS pointer', about: 'A clone without the large files.' },
   { file: 'checksum.gguf.gz', title: 'A bad checksum', about: 'One bit of a gzip file has changed.' },
   { file: 'half.gguf.zst', title: 'Half a frame', about: 'A zstd file that ends too early.' },
-  { file: 'bomb.gguf.zst', title: 'A bomb', about: 'Some kilobytes that decode to very much more.' },
+  { file: 'bomb.gguf.zst', title: 'A bomb', about: 'Two kilobytes that decode to 67 MB.' },
   { file: 'count.gguf', title: 'A count that cannot be', about: 'It promises a quintillion tensors.' },
   { file: 'twice.gguf', title: 'The same name twice', about: 'Which of the two tensors is meant?' },
   { file: 'dtype.gguf', title: 'A dtype of the past', about: 'Q4_2 was removed from the format.' },

@@ -133,7 +133,7 @@ function ComparisonView({ comparison: { ours, naive } }: { readonly comparison: 
   }
   return (
     <div class="comparison">
-      {ours.copied < SMALL && <p class="hint">So small a model tells of the module itself, which takes about 2 MB. Compare with a larger one.</p>}
+      {ours.copied < SMALL && <p class="hint">So small a model tells of the module itself, which takes about 2 MB. Compare with the large one among the samples.</p>}
       {MEASURES.map(([measure, title, format]) => {
         const most = Math.max(ours[measure], naive[measure], 1);
         return (

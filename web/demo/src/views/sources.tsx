@@ -2,6 +2,7 @@
 import type { TargetedEvent, VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { droppedFiles } from '../find_models.js';
+import { largeModel } from '../large_model.js';
 
 export const SAMPLES = [
   { file: 'samples/tiny.gguf', title: 'A tiny llama', about: 'GGUF, quantized' },
@@ -55,6 +56,11 @@ export function Sources({ onUrl, onFiles }: SourcesProps): VNode {
             </button>
           </li>
         ))}
+        <li>
+          <button type="button" data-made="large" onClick={() => onFiles([largeModel()])}>
+            <span>A large one</span> <small>268 MB, made in this page</small>
+          </button>
+        </li>
       </ul>
     </section>
   );
