@@ -180,6 +180,35 @@ test('a directory fetches the bytes of the rows, and no others', async () => {
   }
 });
 
+test('the bytes of rows are fetched alone, where they are theirs alone', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ballast-rows-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  fs.writeFileSync(path.join(folder, 'rows.gguf'), gguf(Q8_0, [64, 5], WIDE.data));
+  fs.writeFileSync(path.join(folder, 'rows.gguf.gz'), zlib.gzipSync(gguf(Q8_0, [64, 5], WIDE.data)));
+  for (const name of ['rows.gguf', 'rows.gguf.gz']) {
+    const head = await inspect(path.join(folder, name));
+    const tensor = head.tensor('t');
+    for (let begin = 0; begin <= 5; ++begin) {
+      for (let end = begin; end <= 5; ++end) {
+        const bytes = await tensor.read({ rows: [begin, end] });
+        assert.deepEqual(Buffer.from(bytes), WIDE.data.subarray(68 * begin, 68 * end), `${name}, ${begin}:${end}`);
+      }
+    }
+    await assert.rejects(tensor.read({ rows: [4, 6] }), refused('rows_outside', { expected: 5, actual: 5, tensor: 't' }));
+    for (const rows of [[-1, 2], [2, 1], [0.5, 1], [NaN, 1], [0, Infinity]]) {
+      await assert.rejects(tensor.read({ rows }), refused('misuse', { tensor: 't' }), String(rows));
+    }
+    head.close();
+  }
+  const odd = await inspect(safetensors('F4', [4, 3], pack(4, Array.from({ length: 12 }, (_, i) => i))));
+  assert.deepEqual([...await odd.tensor('t').read({ rows: [2, 4] })], [0x76, 0x98, 0xba]);
+  await assert.rejects(odd.tensor('t').read({ rows: [1, 2] }), refused('misuse'), 'a row that begins inside a byte');
+  odd.close();
+  const none = await inspect(safetensors('F32', [0, 3], Buffer.alloc(0)));
+  assert.equal((await none.tensor('t').read({ rows: [0, 0] })).length, 0);
+  none.close();
+});
+
 test('work on a big tensor can be given up, and leaves others their turn', async () => {
   const rows = 1 << 14;
   const data = Buffer.alloc(34 * 32 * rows, 0x21);
