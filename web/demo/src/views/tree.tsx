@@ -5,8 +5,9 @@ import { colour } from '../dtypes.js';
 import { bytes, count, integer, printable, shape, share } from '../format.js';
 import type { TensorRow } from '../protocol.js';
 
-/** Rows that are shown at once; more are a click away. */
+/** Rows and groups that are shown at once; more are a click away. */
 const PAGE = 200;
+const GROUPS = 60;
 
 interface Group {
   readonly name: string;
@@ -30,8 +31,21 @@ function groupsOf(tensors: readonly TensorRow[]): readonly Group[] {
   }));
 }
 
+/** Which groups are open at first: with a few tensors or a search all of them, as far as one page goes. */
+function openAtFirst(groups: readonly Group[], isWanted: boolean): ReadonlySet<string> {
+  const open = new Set<string>();
+  let rows = 0;
+  for (const { name, tensors } of groups) {
+    const more = Math.min(tensors.length, PAGE);
+    if ((!isWanted && name !== '') || rows + more > PAGE) continue;
+    rows += more;
+    open.add(name);
+  }
+  return open;
+}
+
 /** All words of the query are in the name or the dtype. */
-function search(tensors: readonly TensorRow[], query: string): readonly TensorRow[] {
+function matching(tensors: readonly TensorRow[], query: string): readonly TensorRow[] {
   const words = query.toLowerCase().split(/\s+/).filter((word) => word !== '');
   if (words.length === 0) return tensors;
   return tensors.filter(({ name, dtype }) => {
@@ -47,22 +61,32 @@ interface Selecting {
 
 export function TensorTree({ tensors, selected, onSelect }: Selecting & { readonly tensors: readonly TensorRow[] }): VNode {
   const [query, setQuery] = useState('');
-  const found = useMemo(() => search(tensors, query), [tensors, query]);
+  const [shown, setShown] = useState(GROUPS);
+  const found = useMemo(() => matching(tensors, query), [tensors, query]);
   const groups = useMemo(() => groupsOf(found), [found]);
   const total = useMemo(() => tensors.reduce((sum, one) => sum + (one.bytes ?? 0), 0), [tensors]);
-  const isSmall = found.length <= 40;
+  const search = (text: string): void => {
+    setQuery(text);
+    setShown(GROUPS);
+  };
+  const open = useMemo(() => openAtFirst(groups, query !== '' || found.length <= 40), [groups]);
   return (
     <section class="card tree" aria-labelledby="tensors-title">
       <h3 id="tensors-title">Tensors</h3>
       <label class="search">
         <span>Search by name or dtype</span>
-        <input type="search" id="search" value={query} onInput={({ currentTarget }) => setQuery(currentTarget.value)} spellcheck={false} />
+        <input type="search" id="search" value={query} onInput={({ currentTarget }) => search(currentTarget.value)} spellcheck={false} />
       </label>
       <p class="found" role="status">{query === '' ? count(tensors.length, 'tensor') : `${integer(found.length)} of ${count(tensors.length, 'tensor')}`}</p>
       <div class="groups">
-        {groups.map((group) => (
-          <GroupView key={`${query === '' ? '' : '?'}${group.name}`} group={group} total={total} isOpen={isSmall || query !== '' || group.name === ''} selected={selected} onSelect={onSelect} />
+        {groups.slice(0, shown).map((group) => (
+          <GroupView key={`${query}\n${group.name}`} group={group} total={total} isOpen={open.has(group.name)} selected={selected} onSelect={onSelect} />
         ))}
+        {groups.length > shown && (
+          <button type="button" class="more" onClick={() => setShown(shown + GROUPS)}>
+            Show {integer(Math.min(GROUPS, groups.length - shown))} more of {count(groups.length, 'group')}
+          </button>
+        )}
       </div>
     </section>
   );
