@@ -82,7 +82,7 @@ export async function tensorShown(name) {
   one(selector).click();
   const panel = `.tensor-panel[data-shown="${CSS.escape(name)}"]`;
   await until(() => one(panel), `the panel of ${name}`);
-  await until(() => one(`${panel} .error`) || (one(`${panel} .statistics`) && one(`${panel} .numbers li`) && one(`${panel} .heat canvas`)
+  await until(() => one(`${panel} .error`) || (one(`${panel} .statistics`) && one(`${panel} .numbers li`) && isPainted(`${panel} .heat canvas`)
     && (!one(`${panel} .chart`) || one(`${panel} .chart canvas`)) && (!one(`${panel} #block-title`) || one(`${panel} .scales td`))), `values of ${name}`);
   return {
     error: textOf(`${panel} .error`),
@@ -95,6 +95,9 @@ export async function tensorShown(name) {
     scales: all(`${panel} .scales tbody tr`).length,
   };
 }
+
+/** A canvas is 300 wide before anything is drawn, and no heat map is. */
+const isPainted = (selector) => (one(selector)?.width ?? 300) < 300;
 
 /** How many colours a picture has, and its size. */
 function heatOf(selector) {
