@@ -11,7 +11,7 @@ const printable = (text) =>
   text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 
 const grouped = (number) => number.toLocaleString('en');
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const sized = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(2)} MB`);
 /** Six digits of a number; all of a bigint, as which 64-bit integers come. */
 const rounded = (value) => (typeof value === 'bigint' ? value : Number(value.toPrecision(6)));
 
@@ -35,9 +35,10 @@ async function look(source, wanted, options) {
 
 /** One line, written over again and again. */
 function showProgress({ loaded, total, rate }) {
-  const all = total === undefined ? '' : ` of ${megabytes(total)}`;
-  const left = total === undefined || rate === 0 ? '' : `, ${Math.ceil((total - loaded) / rate)} s left`;
-  process.stderr.write(`\r${megabytes(loaded)}${all}, ${megabytes(rate)}/s${left}\x1b[K`);
+  const all = total === undefined ? '' : ` of ${sized(total)}`;
+  const pace = rate > 0 ? `, ${sized(rate)}/s` : '';
+  const left = rate > 0 && total !== undefined ? `, ${Math.ceil((total - loaded) / rate)} s left` : '';
+  process.stderr.write(`\r${sized(loaded)}${all}${pace}${left}\x1b[K`);
 }
 
 async function load(source, options) {
@@ -52,7 +53,7 @@ async function load(source, options) {
 async function showTensor(tensor, signal) {
   const { count, min, max, mean, standardDeviation } = await tensor.stats({ signal });
   const first = await tensor.values({ rows: [0, Math.min(1, tensor.rowCount)], signal });
-  console.log(`${printable(tensor.name)}, ${printable(tensor.dtype)}, ${tensor.shape.join(' x ')}`);
+  console.log(`${printable(tensor.name)}, ${printable(tensor.dtype)}, ${tensor.shape.join(' x ') || 'one value'}`);
   console.log(`  ${grouped(count)} values from ${rounded(min)} to ${rounded(max)}`);
   console.log(`  mean ${rounded(mean)}, standard deviation ${rounded(standardDeviation)}`);
   console.log(`  first ${Array.from(first.subarray(0, 8), rounded).join(', ')}`);
@@ -70,7 +71,7 @@ async function show(source, wanted, signal) {
   try {
     if (name !== undefined) await showTensor(model.tensor(name), signal);
     const { used, peak } = model.memory();
-    console.log(`${megabytes(used)} of memory, at most ${megabytes(peak)}`);
+    console.log(`${sized(used)} of memory, at most ${sized(peak)}`);
     return 0;
   } finally {
     model.close();
@@ -92,8 +93,10 @@ async function main(args) {
   } catch (error) {
     if (controller.signal.aborted) return complain('cancelled', 130);
     if (!(error instanceof BallastError)) throw error;
-    return complain(`${error.code}: ${error.message}`, 1);
+    return complain(error.message, 1);  // which ends with error.code
   }
 }
 
+// Whoever reads what is printed may have seen enough, as `head` has.
+process.stdout.once('error', () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));

@@ -11,7 +11,7 @@ let model;
 let controller = new AbortController();
 
 const grouped = (number) => number.toLocaleString('en');
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const sized = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(2)} MB`);
 
 function say(text, isError = false) {
   status.textContent = text;
@@ -53,7 +53,7 @@ function list(head) {
   const architecture = head.metadata.get('general.architecture') ?? 'no architecture';
   summary.textContent = `${head.format}, ${architecture}, ${grouped(head.parameterCount)} parameters`;
   const options = document.createDocumentFragment();
-  for (const { name, dtype, shape } of head.tensors) options.append(new Option(`${name}, ${dtype}, ${shape.join(' x ')}`));
+  for (const { name, dtype, shape } of head.tensors) options.append(new Option(`${name}, ${dtype}, ${shape.join(' x ') || 'one value'}`));
   tensors.replaceChildren(options);
   tensors.selectedIndex = 0;
   found.hidden = false;
@@ -72,11 +72,12 @@ function look(chosen) {
 }
 
 function showProgress({ loaded, total, rate }) {
-  const known = total !== undefined;
-  if (known) Object.assign(progress, { max: total, value: loaded });
-  else progress.removeAttribute('value');
-  const left = known && rate > 0 ? `, ${Math.ceil((total - loaded) / rate)} s left` : '';
-  pace.textContent = `${megabytes(loaded)}${known ? ` of ${megabytes(total)}` : ''}, ${megabytes(rate)}/s${left}`;
+  if (total === undefined) progress.removeAttribute('value');  // it moves, and says nothing
+  else Object.assign(progress, { max: total, value: loaded });
+  const all = total === undefined ? '' : ` of ${sized(total)}`;
+  const speed = rate > 0 ? `, ${sized(rate)}/s` : '';
+  const left = rate > 0 && total !== undefined ? `, ${Math.ceil((total - loaded) / rate)} s left` : '';
+  pace.textContent = `${sized(loaded)}${all}${speed}${left}`;
 }
 
 function tell(term, text) {
@@ -97,7 +98,7 @@ async function showStatistics(signal) {
     for (const [term, number] of Object.entries(numbers)) tell(term, number.toPrecision(6));
   }
   const { used, peak } = model.memory();
-  return `In memory: ${megabytes(used)}, at most ${megabytes(peak)}.`;
+  return `In memory: ${sized(used)}, at most ${sized(peak)}.`;
 }
 
 address.addEventListener('submit', (event) => {
