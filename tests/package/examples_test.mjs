@@ -15,6 +15,10 @@ import { BALLAST_INSTALLED, BALLAST_SAMPLES, BALLAST_SOURCE, inspected, packageF
 const EXAMPLES = path.join(BALLAST_SOURCE, 'web/examples');
 const FIRST = 'tiny-00001-of-00003.gguf';
 
+// Asked first: the server ends when the tests that are registered by then have ended, and the others would have none.
+const skips = new Map();
+for (const engine of ENGINES) skips.set(engine, (await missing(engine)) || false);
+
 // ---- Models to look at ---------------------------------------------------------------------------
 
 /** What a terminal or a page might obey: colours, a cleared screen, a new line, C1, text turned around, markup. */
@@ -316,8 +320,7 @@ test('the page has its policy, and nothing in it that the policy forbids', () =>
 });
 
 for (const engine of ENGINES) {
-  const skip = (await missing(engine)) || false;
-  describe(`page.html in ${engine}`, { skip }, () => {
+  describe(`page.html in ${engine}`, { skip: skips.get(engine) }, () => {
     let browser;
     before(async () => {
       browser = await launch(engine);
