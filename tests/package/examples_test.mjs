@@ -261,6 +261,11 @@ describe('node.mjs', () => {
 
 // ---- The page ------------------------------------------------------------------------------------
 
+/** In the page: waits until its script has run. WebKit's driver does not always. */
+async function loadedInPage() {
+  if (document.readyState !== 'complete') await new Promise((resolve) => { addEventListener('load', resolve, { once: true }); });
+}
+
 /** In the page: waits until the status says something, and answers what. */
 async function statusInPage(pattern) {
   for (const end = performance.now() + 20_000; ;) {
@@ -333,6 +338,7 @@ for (const engine of ENGINES) {
       const status = (pattern) => page.run(statusInPage, pattern.source);
       const shown = () => page.run(shownInPage);
       try {
+        await page.run(loadedInPage);
         await work(page, status, shown);
         assert.deepEqual(page.errors, []);
       } finally {
@@ -401,6 +407,23 @@ for (const engine of ENGINES) {
       assert.ok(before < max, String(before));
     });
 
+    visit('shows that something is under way where nobody knows how much there is', async (page, status) => {
+      await page.run(lookInPage, url('tiny.gguf.gz', '?length=none&slow=40000'));
+      await status(/^Read [\d,]+ of \? bytes\.$/);
+      await page.run(clickInPage, '#load');
+      const positions = await page.run(async () => {
+        const seen = new Set();
+        const isLoading = () => !/^In memory/.test(document.querySelector('#status').textContent);
+        for (let i = 0; isLoading() && i < 2000; ++i) {
+          seen.add(document.querySelector('#progress').position);
+          await new Promise((resolve) => { setTimeout(resolve, 10); });
+        }
+        return [...seen, document.querySelector('#progress').position];
+      });
+      assert.ok(positions.includes(-1), String(positions));
+      assert.equal(positions.at(-1), 1);
+    });
+
     visit('gives up one model for another', async (page, status, shown) => {
       for (const slow of [2000, 2001]) await page.run(lookInPage, url('large.safetensors', `?slow=${slow}`));
       await sleep(300);
@@ -443,7 +466,7 @@ for (const engine of ENGINES) {
       await page.screenshot(path.join(made.folder, `${engine}.png`), { width: 360, height: 640 });
       const { unnamed, lang, scheme, width, room } = await page.run(() => ({
         unnamed: Array.from(document.querySelectorAll('input, select, progress, button'))
-          .filter(({ labels, textContent }) => labels.length === 0 && textContent.trim() === '').map(({ id }) => id),
+          .filter((one) => (one.matches('button') ? one.textContent.trim() === '' : one.labels.length === 0)).map(({ id }) => id),
         lang: document.documentElement.lang,
         scheme: getComputedStyle(document.documentElement).colorScheme,
         width: document.documentElement.scrollWidth,

@@ -53,7 +53,9 @@ function list(head) {
   const architecture = head.metadata.get('general.architecture') ?? 'no architecture';
   summary.textContent = `${head.format}, ${architecture}, ${grouped(head.parameterCount)} parameters`;
   const options = document.createDocumentFragment();
-  for (const { name, dtype, shape } of head.tensors) options.append(new Option(`${name}, ${dtype}, ${shape.join(' x ') || 'one value'}`));
+  for (const { name, dtype, shape } of head.tensors) {
+    options.append(new Option(`${name}, ${dtype}, ${shape.join(' x ') || 'one value'}`));
+  }
   tensors.replaceChildren(options);
   tensors.selectedIndex = 0;
   found.hidden = false;
@@ -72,8 +74,7 @@ function look(chosen) {
 }
 
 function showProgress({ loaded, total, rate }) {
-  if (total === undefined) progress.removeAttribute('value');  // it moves, and says nothing
-  else Object.assign(progress, { max: total, value: loaded });
+  if (total !== undefined) Object.assign(progress, { max: total, value: loaded });
   const all = total === undefined ? '' : ` of ${sized(total)}`;
   const speed = rate > 0 ? `, ${sized(rate)}/s` : '';
   const left = rate > 0 && total !== undefined ? `, ${Math.ceil((total - loaded) / rate)} s left` : '';
@@ -112,7 +113,9 @@ files.addEventListener('change', () => {
 
 load.addEventListener('click', () => run('Loading ...', async (signal) => {
   forget();
+  progress.removeAttribute('value');  // it moves, and says nothing yet
   model = await open(source, { signal, onProgress: showProgress });
+  progress.value = progress.max;
   return showStatistics(signal);
 }));
 
