@@ -253,7 +253,7 @@ describe('node.mjs', () => {
       const { status, signal, stderr } = await running.ended;
       const took = performance.now() - sent;
       assert.deepEqual([status, signal], [130, null], stderr);
-      assert.ok(took < 2000, `${query}: ${took} ms`);
+      assert.ok(took < 5000, `${query}: ${took} ms`);
       assert.match(stderr, /(^|\x1b\[K)cancelled\n$/);
     }
   });
@@ -395,7 +395,7 @@ for (const engine of ENGINES) {
       const asked = performance.now();
       await page.run(clickInPage, '#cancel');
       assert.equal(await status(/^(Cancelled|In memory)/), 'Cancelled.');
-      assert.ok(performance.now() - asked < 2000);
+      assert.ok(performance.now() - asked < 4000);
       const left = await shown();
       assert.deepEqual([left.value, left.statistics, left.isError, left.mayCancel], [0, {}, false, false]);
       // The connection ends with it.
