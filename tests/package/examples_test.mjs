@@ -435,7 +435,9 @@ for (const engine of ENGINES) {
       assert.equal((await shown()).tensors.length, 1);
     });
 
-    visit('shows errors as text', async (page, status, shown) => {
+    visit('shows errors as text, and nothing of the model before', async (page, status, shown) => {
+      await page.run(lookInPage, url('hostile.safetensors'));
+      await status(/^Read /);
       for (const [name, words] of [['none.gguf', /404.*http_status/], ['page.gguf', /a web page, not a model.*html_page/]]) {
         await page.run(lookInPage, url(name));
         await status(words);
