@@ -1,5 +1,6 @@
 // make-demo-samples FOLDER    writes what the demo page offers: FOLDER/samples, models plain and
 // compressed, and FOLDER/broken, files that are none
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -37,18 +38,18 @@ struct Scale {
 constexpr std::uint64_t kHalf = 0x2000;  // 2^-7
 constexpr std::uint64_t kTiny = 0x1000;  // 2^-11, where scales of parts are multiplied with it
 
-constexpr Scale kScales[]{
-    {"Q4_0", 0, kHalf, 2},    {"Q4_1", 0, kHalf, 2},     {"Q4_1", 2, 0xA800, 2},  // -2^-5
-    {"Q5_0", 0, kHalf, 2},    {"Q5_1", 0, kHalf, 2},     {"Q5_1", 2, 0xAC00, 2},
-    {"Q8_0", 0, 0x1400, 2},   {"Q8_1", 0, 0x1400, 2},    {"Q8_1", 2, kHalf, 2},
-    {"Q2_K", 80, kTiny, 2},   {"Q2_K", 82, kTiny, 2},    {"Q3_K", 108, kTiny, 2},
-    {"Q4_K", 0, kTiny, 2},    {"Q4_K", 2, kTiny, 2},     {"Q5_K", 0, kTiny, 2},
-    {"Q5_K", 2, kTiny, 2},    {"Q6_K", 208, 0x0400, 2},  {"Q8_K", 0, 0x3A000000, 4},
-    {"IQ2_XXS", 0, kTiny, 2}, {"IQ2_XS", 0, kTiny, 2},   {"IQ2_S", 0, kTiny, 2},
-    {"IQ3_XXS", 0, kTiny, 2}, {"IQ3_S", 0, kTiny, 2},    {"IQ1_S", 0, kTiny, 2},
-    {"IQ4_NL", 0, kTiny, 2},  {"IQ4_XS", 0, 0x0400, 2},  {"TQ1_0", 52, kHalf, 2},
-    {"TQ2_0", 64, kHalf, 2},  {"MXFP4", 0, 120, 1},      {"NVFP4", 0, 0x30303030, 4},
-    {"Q1_0", 0, kHalf, 2},    {"Q2_0", 0, kHalf, 2},
+constexpr std::array kScales{
+    Scale{"Q4_0", 0, kHalf, 2},    Scale{"Q4_1", 0, kHalf, 2},    Scale{"Q4_1", 2, 0xA800, 2},
+    Scale{"Q5_0", 0, kHalf, 2},    Scale{"Q5_1", 0, kHalf, 2},    Scale{"Q5_1", 2, 0xAC00, 2},
+    Scale{"Q8_0", 0, 0x1400, 2},   Scale{"Q8_1", 0, 0x1400, 2},   Scale{"Q8_1", 2, kHalf, 2},
+    Scale{"Q2_K", 80, kTiny, 2},   Scale{"Q2_K", 82, kTiny, 2},   Scale{"Q3_K", 108, kTiny, 2},
+    Scale{"Q4_K", 0, kTiny, 2},    Scale{"Q4_K", 2, kTiny, 2},    Scale{"Q5_K", 0, kTiny, 2},
+    Scale{"Q5_K", 2, kTiny, 2},    Scale{"Q6_K", 208, 0x0400, 2}, Scale{"Q8_K", 0, 0x3A000000, 4},
+    Scale{"IQ2_XXS", 0, kTiny, 2}, Scale{"IQ2_XS", 0, kTiny, 2},  Scale{"IQ2_S", 0, kTiny, 2},
+    Scale{"IQ3_XXS", 0, kTiny, 2}, Scale{"IQ3_S", 0, kTiny, 2},   Scale{"IQ1_S", 0, kTiny, 2},
+    Scale{"IQ4_NL", 0, kTiny, 2},  Scale{"IQ4_XS", 0, 0x0400, 2}, Scale{"TQ1_0", 52, kHalf, 2},
+    Scale{"TQ2_0", 64, kHalf, 2},  Scale{"MXFP4", 0, 120, 1},     Scale{"NVFP4", 0, 0x30303030, 4},
+    Scale{"Q1_0", 0, kHalf, 2},    Scale{"Q2_0", 0, kHalf, 2},
 };
 
 // IQ1_M keeps its scale in the high bits of four numbers.
@@ -72,10 +73,11 @@ Bytes waves(std::uint64_t rows, std::uint64_t columns, std::size_t size) {
     for (std::uint64_t column = 0; column < columns; ++column) {
       const float value = wave(row, column);
       const auto bits = std::bit_cast<std::uint32_t>(value);
-      if (size == 8)
+      if (size == 8) {
         append_number(out, std::bit_cast<std::uint64_t>(static_cast<double>(value)), 8);
-      else
-        append_number(out, size == 2 ? bits >> 16 : bits, size);
+      } else {
+        append_number(out, size == 2 ? bits >> 16 : bits, size);  // BF16 is the upper half
+      }
     }
   }
   return out;
@@ -99,7 +101,7 @@ Bytes values_of(const GgufType& type) {
   if (type.name == "F16") return halves(count);
   Bytes out;
   for (std::uint64_t done = 0; done < count; done += type.block_elements) {
-    Bytes block = noise(type.block_bytes, type.id * 1'000 + done);
+    Bytes block = noise(type.block_bytes, std::uint64_t{1'000} * type.id + done);
     for (const Scale& scale : kScales) {
       if (scale.dtype != type.name) continue;
       Bytes bits;
@@ -152,9 +154,8 @@ Bytes half_of(const Bytes& bytes) {
 
 Sample overlapping() {
   Bytes data = noise(48, 1);
-  const std::string header =
-      R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]},)"
-      R"("b":{"dtype":"F32","shape":[8],"data_offsets":[16,48]}})";
+  const std::string header = R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]},)"
+                             R"("b":{"dtype":"F32","shape":[8],"data_offsets":[16,48]}})";
   Bytes out;
   append_number(out, header.size(), 8);
   append(out, bytes_of(header));
@@ -176,8 +177,10 @@ Bytes with_wrong_checksum(Bytes member) {
   return member;
 }
 
+constexpr std::string_view kOverride = "\xE2\x80\xAE";  // U+202E: what follows runs to the left
 constexpr std::string_view kPage =
-    "<!doctype html>\n<html lang=\"en\">\n<title>Sign in</title>\n<p>You need to accept the licence "
+    "<!doctype html>\n<html lang=\"en\">\n<title>Sign in</title>\n<p>You need to accept the "
+    "licence "
     "before you can download this file.\n</html>\n";
 constexpr std::string_view kPointer =
     "version https://git-lfs.github.com/spec/v1\n"
@@ -190,8 +193,10 @@ void write_broken(const fs::path& folder, const Bytes& model) {
   };
   GgufBuilder twice;
   for (int i = 0; i < 2; ++i) twice.tensor({.name = "output.weight", .dims = {32}});
-  const Sample small =
-      GgufBuilder().entry("general.architecture", "llama").tensor({.name = "w", .dims = {32}}).build();
+  const Sample small = GgufBuilder()
+                           .entry("general.architecture", "llama")
+                           .tensor({.name = "w", .dims = {32}})
+                           .build();
   write("truncated.gguf", half_of(model));
   write("overlapping.safetensors", overlapping().bytes());
   write("page.gguf", bytes_of(kPage));
@@ -202,13 +207,18 @@ void write_broken(const fs::path& folder, const Bytes& model) {
   write("count.gguf", small.with<std::uint64_t>("tensor_count", std::uint64_t{1} << 60).bytes());
   write("twice.gguf", twice.build().bytes());
   write("dtype.gguf", small.with<std::uint32_t>("tensor[0].dtype", 4).bytes());
-  write("name.gguf", GgufBuilder()
-                         .entry("general.name", "\x1b[31m<img src=x onerror=alert(1)>\u202Efugg")
-                         .entry("__proto__", "<b>not markup</b>")
-                         .tensor({.name = "<script>alert(1)</script>\u202E", .dims = {32, 2}})
-                         .tensor({.name = "__proto__", .dims = {32}})
-                         .build()
-                         .bytes());
+  write(
+      "name.gguf",
+      GgufBuilder()
+          .entry(
+              "general.name",
+              std::string("\x1b[31m<img src=x onerror=alert(1)>").append(kOverride).append("fugg"))
+          .entry("__proto__", "<b>not markup</b>")
+          .tensor(
+              {.name = std::string("<script>alert(1)</script>").append(kOverride), .dims = {32, 2}})
+          .tensor({.name = "__proto__", .dims = {32}})
+          .build()
+          .bytes());
 }
 
 void write_samples(const fs::path& folder) {
@@ -218,9 +228,10 @@ void write_samples(const fs::path& folder) {
     std::string_view from, to;
     Compression codec;
   };
-  for (const auto& [from, to, codec] : {Row{"tiny.gguf", "tiny.gguf.gz", Compression::gzip},
-                                        Row{"tiny.gguf", "tiny.gguf.zst", Compression::zstd},
-                                        Row{"tiny.safetensors", "tiny.safetensors.xz", Compression::xz}}) {
+  for (const auto& [from, to, codec] :
+       {Row{"tiny.gguf", "tiny.gguf.gz", Compression::gzip},
+        Row{"tiny.gguf", "tiny.gguf.zst", Compression::zstd},
+        Row{"tiny.safetensors", "tiny.safetensors.xz", Compression::xz}}) {
     write_file(folder / to, compress(codec, read_file(folder / from)));
   }
 }
