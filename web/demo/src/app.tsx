@@ -138,10 +138,10 @@ interface ModelProps {
 
 function Model({ state, onCancel, onChoose }: ModelProps): VNode {
   return (
-    <section id="model" aria-live="polite" aria-busy={state.kind === 'reading'}>
+    <section id="model" aria-busy={state.kind === 'reading'}>
       {state.kind === 'choosing' && <Choice found={state.found} onChoose={onChoose} />}
       {state.kind === 'reading' && (
-        <div class="card reading">
+        <div class="card reading" role="status">
           <h2>Reading <bdi>{printable(state.title)}</bdi></h2>
           <p>{state.step ? `${bytes(state.step.loaded)} read` : 'The first bytes are on their way.'}</p>
           <button type="button" onClick={onCancel}>Cancel</button>
@@ -173,8 +173,13 @@ function Choice({ found, onChoose }: { readonly found: readonly Found[]; readonl
 function OpenModel({ opened }: { readonly opened: Opened }): VNode {
   const [selected, select] = useState<TensorRow | undefined>();
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
-  const { summary, tensors, metadata } = opened;
+  const { summary, tensors, metadata, title } = opened;
+  useEffect(() => {
+    heading.current?.focus();
+    const before = document.title;
+    document.title = `${printable(summary.title ?? title)} in Ballast`;
+    return () => { document.title = before; };
+  }, []);
   return (
     <>
       <Overview opened={opened} heading={heading} />

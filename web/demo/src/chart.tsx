@@ -49,30 +49,37 @@ function optionsOf(Plot: typeof UPlot, { kind, formatX, formatY }: ChartProps, w
 }
 
 export function Chart(props: ChartProps): VNode {
-  const place = useRef<HTMLDivElement>(null);
   const { x, y, label, formatX, formatY } = props;
+  const place = useRef<HTMLDivElement>(null);
   const shown = useRef<HTMLParagraphElement>(null);
+  const plot = useRef<UPlot | undefined>(undefined);
+  const data = useRef<[x: number[], y: number[]]>([[], []]);
+  data.current = [[...x], [...y]];
+
   useEffect(() => {
     const element = place.current;
-    let plot: UPlot | undefined;
-    let isGone = false;
     let unwatch: (() => void) | undefined;
+    let isGone = false;
     const hover = ({ cursor: { idx } }: UPlot): void => {
-      const text = idx === null || idx === undefined ? '' : `${formatX(x[idx] ?? 0)}: ${formatY(y[idx] ?? 0)}`;
+      const [xs, ys] = data.current;
+      const text = idx === null || idx === undefined ? '' : `${formatX(xs[idx] ?? 0)}: ${formatY(ys[idx] ?? 0)}`;
       if (shown.current) shown.current.textContent = text;
     };
     void fetchPlot().then((Plot) => {
       if (!element || isGone) return;
       const options = optionsOf(Plot, props, element.clientWidth);
-      plot = new Plot({ ...options, hooks: { setCursor: [hover] } }, [[...x], [...y]], element);
-      unwatch = watchWidth(element, (width) => plot?.setSize({ width, height: HEIGHT }));
+      const made = (plot.current = new Plot({ ...options, hooks: { setCursor: [hover] } }, data.current, element));
+      unwatch = watchWidth(element, (width) => made.setSize({ width, height: HEIGHT }));
     });
     return () => {
       isGone = true;
       unwatch?.();
-      plot?.destroy();
+      plot.current?.destroy();
+      plot.current = undefined;
     };
-  }, [x, y]);
+  }, []);
+  useEffect(() => plot.current?.setData(data.current), [x, y]);
+
   return (
     <figure class="chart">
       <div ref={place} role="img" aria-label={label} />

@@ -70,7 +70,7 @@ function indexAt(tensors: readonly TensorRow[], offset: number): number {
 }
 
 const told = (tensor: TensorRow): string =>
-  `${printable(tensor.name)}, ${tensor.dtype}, ${shape(tensor.shape)}, ${bytes(tensor.bytes ?? 0)} at byte ${integer(tensor.offset)}`;
+  `${printable(tensor.name)}, ${printable(tensor.dtype)}, ${shape(tensor.shape)}, ${bytes(tensor.bytes ?? 0)} at byte ${integer(tensor.offset)}`;
 
 function StripView({ strip, selected, onSelect, isOnly }: StripProps): VNode {
   const canvas = useRef<HTMLCanvasElement>(null);

@@ -16,11 +16,20 @@ type State =
   | { readonly kind: 'loaded'; readonly loaded: Loaded }
   | { readonly kind: 'compared'; readonly comparison: Comparison };
 
+interface Rates {
+  /** Milliseconds from the beginning. */
+  readonly times: readonly number[];
+  /** Bytes in a second. */
+  readonly values: readonly number[];
+}
+const NO_RATES: Rates = { times: [], values: [] };
+const MOST_RATES = 600;
+
 export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
   const { summary, title } = opened;
   const [state, setState] = useState<State>({ kind: 'idle' });
   const [isComparing, setComparing] = useState(false);
-  const [rates, setRates] = useState<readonly (readonly [number, number])[]>([]);
+  const [rates, setRates] = useState<Rates>(NO_RATES);
   const controller = useRef<AbortController | undefined>(undefined);
   useEffect(() => () => controller.current?.abort(), []);
 
@@ -28,11 +37,13 @@ export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
     const mine = (controller.current = new AbortController());
     const began = performance.now();
     setState({ kind: 'loading' });
-    setRates([]);
+    setRates(NO_RATES);
     const onStep = (step: Step): void => {
       if (mine.signal.aborted) return;
       setState({ kind: 'loading', step });
-      setRates((before) => [...before.slice(-300), [performance.now() - began, step.rate]]);
+      setRates(({ times, values }) => ({
+        times: [...times.slice(-MOST_RATES), performance.now() - began], values: [...values.slice(-MOST_RATES), step.rate],
+      }));
     };
     try {
       const work = { signal: mine.signal, onStep };
@@ -67,10 +78,10 @@ export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
         {state.kind === 'compared' && <ComparisonView comparison={state.comparison} />}
       </div>
       {isLoading && <Under step={state.step} needed={summary.needed} />}
-      {rates.length > 8 && (
+      {rates.times.length > 8 && (
         <Chart
-          kind="line" x={rates.map(([time]) => time)} y={rates.map(([, rate]) => rate)} formatX={seconds} formatY={(rate) => `${bytes(rate)}/s`}
-          label={`The rate over time; at last ${bytes(rates.at(-1)?.[1] ?? 0)} in a second`}
+          kind="line" x={rates.times} y={rates.values} formatX={seconds} formatY={(rate) => `${bytes(rate)}/s`}
+          label={`The rate over time; at last ${bytes(rates.values.at(-1) ?? 0)} in a second`}
         />
       )}
     </section>

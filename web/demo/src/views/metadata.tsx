@@ -35,7 +35,7 @@ export function MetadataTable({ entries }: { readonly entries: readonly Entry[] 
             <tr key={key}>
               <th scope="row"><bdi>{printable(key)}</bdi></th>
               <td><code>{isArray(value) ? `${value.element}[]` : type}</code></td>
-              <td>{isArray(value) ? <ArrayView name={key} array={value} /> : <TextView text={told(value)} />}</td>
+              <td>{isArray(value) ? <ArrayView name={key} array={value} /> : <TextView short={told(value)} text={printable(String(value))} />}</td>
             </tr>
           ))}
         </tbody>
@@ -44,11 +44,11 @@ export function MetadataTable({ entries }: { readonly entries: readonly Entry[] 
   );
 }
 
-function TextView({ text }: { readonly text: string }): VNode {
-  if (text.length <= LONG_TEXT) return <bdi class="value">{text}</bdi>;
+function TextView({ short, text }: { readonly short: string; readonly text: string }): VNode {
+  if (short.length <= LONG_TEXT) return <bdi class="value">{short}</bdi>;
   return (
     <details>
-      <summary><bdi class="value">{text.slice(0, LONG_TEXT)}…</bdi> <small>{integer(text.length)} characters</small></summary>
+      <summary><bdi class="value">{short.slice(0, LONG_TEXT)}…</bdi> <small>{integer(text.length)} characters</small></summary>
       <pre>{text}</pre>
     </details>
   );

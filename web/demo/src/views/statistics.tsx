@@ -12,9 +12,9 @@ import { ErrorCard } from './error.jsx';
 const MUCH = 64 << 20;
 const BARS = 96;
 
-export function StatisticsView({ tensor, isLocal }: { readonly tensor: TensorRow; readonly isLocal: boolean }): VNode {
+export function StatisticsView({ tensor, isInMemory }: { readonly tensor: TensorRow; readonly isInMemory: boolean }): VNode {
   const { name, bytes: size = 0 } = tensor;
-  const [isWanted, want] = useState(isLocal || size <= MUCH);
+  const [isWanted, want] = useState(isInMemory || size <= MUCH);
   const { value, failure, step } = useCall(
     isWanted ? (signal, onStep) => call('statistics', [name], { signal, onStep }) : null, [name, isWanted]);
   return (

@@ -77,7 +77,7 @@ function Values({ tensor, summary }: PanelProps & { readonly tensor: TensorRow }
   return (
     <>
       {!summary.hasParts && <p class="hint">Of this source no part can be had alone: for the first tensor all of it is read ({bytes(summary.needed)} decoded).</p>}
-      <StatisticsView tensor={tensor} isLocal={!summary.hasParts} />
+      <StatisticsView tensor={tensor} isInMemory={!summary.hasParts} />
       <HeatMap tensor={tensor} onPoint={(y, x) => setAt([y, x])} />
       <Numbers tensor={tensor} row={row} column={column} place={tensor.shape.length > 2 ? placeOf(tensor, row, isGguf) : ''} onMove={(y, x) => setAt([y, x])} />
       {layout && <BlockPart tensor={tensor} row={row} column={column} onMove={(y, x) => setAt([y, x])} />}
