@@ -64,6 +64,7 @@ run_both() {
   echo
   heading 'WebAssembly in Node, on the heap'
   inspect wasm32 "$model" || other=$?
+  say 'the same for any model, in a browser: platform/bootstrap.sh run --serve'
   return $((status != 0 ? status : other))
 }
 

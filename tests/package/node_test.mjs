@@ -485,6 +485,8 @@ test('files that are not there, folders and strange values are refused as what t
     [undefined, 'unsupported_source'],
     [{}, 'unsupported_source'],
     [[], 'unsupported_source'],
+    ['http://[', 'unsupported_source'],
+    [new URL('file://elsewhere/model.gguf'), 'unsupported_source'],
     [new Uint8Array(), 'empty_file'],
     [Buffer.from('<!DOCTYPE html><title>404</title>'), 'html_page'],
     [Buffer.from('{"a":1}'), 'json_document'],

@@ -276,6 +276,15 @@ function beside(url: string, name: string): URL {
   return found;
 }
 
+/** Makes something of a URL, or of what should be one. Throws 'unsupported_source'. */
+export function fromUrl<T>(url: string, make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    throw makeError('unsupported_source', `${url}: there is no such URL`, { cause, file: url });
+  }
+}
+
 export function urlInput(url: URL, options: NetworkOptions): Input {
   const get = options.fetch ?? fetch;
   const send: Send = (headers, signal) => get(url, { headers, signal: signal ?? null });

@@ -7,7 +7,7 @@ import type { ErrorCode } from './codes.js';
 import { makeError } from './errors.js';
 import type { NetworkOptions, NodeFileHandle } from './sources.js';
 import { commonInput, syncRanges } from './sources.js';
-import { urlInput } from './network.js';
+import { fromUrl, urlInput } from './network.js';
 
 const CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ENOENT: ['no_such_file_or_directory', 'No such file or directory'],
@@ -103,10 +103,10 @@ const URL_LIKE = /^(?:https?|file|blob|data):/i;
 export function nodeInput(source: unknown, options: NetworkOptions): Input | undefined {
   if (typeof source === 'string') {
     if (!URL_LIKE.test(source)) return pathInput(source);
-    return nodeInput(new URL(source), options);
+    return nodeInput(fromUrl(source, () => new URL(source)), options);
   }
   if (source instanceof URL) {
-    return source.protocol === 'file:' ? pathInput(fileURLToPath(source)) : urlInput(source, options);
+    return source.protocol === 'file:' ? pathInput(fromUrl(source.href, () => fileURLToPath(source))) : urlInput(source, options);
   }
   if (isHandle(source)) return handleInput(source);
   return commonInput(source, options);
