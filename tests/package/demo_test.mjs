@@ -71,6 +71,16 @@ let server;
 before(async () => {
   fs.writeFileSync(path.join(work, 'large.safetensors'), largeModel());
   fs.writeFileSync(path.join(work, 'large.safetensors.gz'), zlib.gzipSync(fs.readFileSync(path.join(work, 'large.safetensors')), { level: 1 }));
+  // Mostly a hole: its last row begins with 1, 2, 3.
+  const [rows, columns] = [200_000, 100_000];
+  const header = JSON.stringify({ huge: { dtype: 'U8', shape: [rows, columns], data_offsets: [0, rows * columns] } });
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(header.length));
+  const huge = fs.openSync(path.join(work, 'huge.safetensors'), 'w');
+  fs.writeSync(huge, Buffer.concat([head, Buffer.from(header)]), 0, 8 + header.length, 0);
+  fs.writeSync(huge, Buffer.of(1, 2, 3), 0, 3, 8 + header.length + (rows - 1) * columns);
+  fs.ftruncateSync(huge, 8 + header.length + rows * columns);
+  fs.closeSync(huge);
   // The page under a path of another depth, as any host may have it.
   fs.mkdirSync(path.join(work, 'some/where'), { recursive: true });
   fs.cpSync(BALLAST_DEMO, path.join(work, 'some/where/else'), { recursive: true });
@@ -416,6 +426,18 @@ for (const engine of ENGINES) {
       assert.ok(ours < 275 && naive > 530, `${ours} and ${naive} MB`);
     });
 
+    test('a file that is larger than any memory here is looked into', async () => {
+      await open();
+      await page.run(() => { globalThis.was = document.querySelector('#model > *'); });
+      await page.setFiles('#files', [path.join(work, 'huge.safetensors')]);
+      const found = await opened('changed');
+      assert.match(found.read, /^Inspected 20\.0 GB by reading 65\.5 kB in /);
+      const shown = await page.run(HUGE, server.origin);
+      assert.equal(shown.offer, 'Read 20.0 GB for its statistics');
+      assert.equal(shown.warning, `There is room for ${engine === 'webkit' ? '2.15' : '17.2'} GB here: it will be refused. Its tensors can be looked at all the same.`);
+      assert.deepEqual(shown.numbers, ['1', '2', '3', '0', '0', '0', '0', '0']);
+    });
+
     test('the gallery shows the error of every broken file', async () => {
       await open();
       for (const [file, [name, code]] of Object.entries(BROKEN)) {
@@ -589,6 +611,20 @@ const OPENED = {
     return outcome();
   },
 };
+
+/** The last row of a tensor of which nobody wants to read all. */
+async function HUGE(origin) {
+  const { all, click, enter, one, textOf, until } = await import(`${origin}/tests/demo_page.mjs`);
+  await click('[data-tensor="huge"]');
+  await until(() => one('.numbers li') && one('.heat canvas')?.width < 300, 'numbers');
+  enter('#row', 199_999, 'change');
+  await until(() => all('.numbers li')[0].textContent !== '0 0', 'the last row');
+  return {
+    offer: textOf('.tensor-panel button'),
+    warning: textOf('.load .warning'),
+    numbers: all('.numbers li').slice(0, 8).map((item) => item.lastChild.textContent.trim()),
+  };
+}
 
 async function SEARCHED(origin, query) {
   const { all, enter, textOf, until } = await import(`${origin}/tests/demo_page.mjs`);

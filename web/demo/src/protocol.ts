@@ -45,8 +45,9 @@ export interface Summary {
   /** Of all files, where that is known. */
   readonly fileBytes: number | undefined;
   readonly bytesRead: number;
-  /** What the whole model takes in memory. */
+  /** What the whole model takes in memory, and what there is room for here. */
   readonly needed: number;
+  readonly limit: number;
   readonly milliseconds: number;
   /** Whether single tensors can be read: not of what is compressed. */
   readonly hasParts: boolean;

@@ -59,6 +59,11 @@ const textOf = ({ metadata }: Head, key: string): string | undefined => {
   return typeof value === 'string' ? value : undefined;
 };
 
+const GIB = 2 ** 30;
+
+/** The largest model of so many files that the engine has room for. */
+const limitFor = (files: number): number => (hasWasm64() ? 16 * GIB : files === 1 ? 2 * GIB - 1 : 4 * GIB);
+
 function summaryOf(found: Head, milliseconds: number): Summary {
   const { format, version, alignment, parameterCount, tensors, metadata, shards, warnings, fileBytes, bytesRead } = found;
   return {
@@ -70,6 +75,7 @@ function summaryOf(found: Head, milliseconds: number): Summary {
     entries: metadata.size,
     dtypes: shares(tensors),
     needed: found.bytesNeeded.reduce((sum, size) => sum + size, 0),
+    limit: limitFor(shards.length),
     hasParts: hasParts && shards.every(({ compression }) => compression === 'none'),
   };
 }

@@ -11,6 +11,8 @@ import { NumberInput } from './number_input.jsx';
 
 const ROWS = 64;
 const COLUMNS = 256;
+/** Values that are decoded for a picture: of wide rows there are fewer. */
+const MOST = 1 << 22;
 
 type Colour = readonly [number, number, number];
 const NEGATIVE: Colour = [33, 102, 200];
@@ -53,7 +55,7 @@ export function HeatMap({ tensor, onPoint }: HeatMapProps): VNode {
   const [row, setRow] = useState(0);
   const [column, setColumn] = useState(0);
   const { name, rows, columns } = tensor;
-  const shown = Math.min(ROWS, rows - row);
+  const shown = Math.min(ROWS, rows - row, Math.max(Math.floor(MOST / columns), 1));
   const { value, failure } = useCall(
     (signal) => call('slice', [name, row, shown, column, COLUMNS], { signal }), [name, row, shown, column]);
   const upTo = `rows ${integer(row)} to ${integer(row + shown - 1)}, columns ${integer(column)} to ${integer(Math.min(column + COLUMNS, columns) - 1)}`;

@@ -62,6 +62,7 @@ export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
     <section class="card load" aria-labelledby="load-title" data-load={state.kind}>
       <h3 id="load-title">Load it</h3>
       <p>All of it goes into one WebAssembly memory, with one copy of each byte: {bytes(summary.needed)}.</p>
+      {summary.needed > summary.limit && <p class="warning">There is room for {bytes(summary.limit)} here: it will be refused. Its tensors can be looked at all the same.</p>}
       <p class="controls">
         {isLoading ? <button type="button" onClick={() => controller.current?.abort()}>Cancel</button>
           : <button type="button" class="primary" onClick={() => void load()}>{isComparing ? 'Load both ways' : 'Load'}</button>}
