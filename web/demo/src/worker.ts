@@ -125,6 +125,7 @@ async function loadWhole(found: Head, report: Context['report']): Promise<void> 
   try {
     const loaded = await mine.model;
     if (whole === mine) model = loaded;
+    else loaded.close(); // another model is open by now
   } catch (error) {
     if (whole === mine) whole = undefined;
     throw error;
@@ -246,6 +247,10 @@ export const calls = {
     free();
     const began = performance.now();
     const loaded = await found.load({ signal, onProgress: report });
+    if (head !== found) {
+      loaded.close();
+      throw new Error('another model was opened meanwhile');
+    }
     model = loaded;
     const bytes = loaded.shards.reduce((sum, { fileBytes }) => sum + (fileBytes ?? 0), 0);
     const { used, peak } = loaded.memory();
@@ -258,9 +263,11 @@ export const calls = {
 
   /** Loads the model, and lets it go; then the same in the way that comes to mind first. */
   async compare(context: Context): Promise<Comparison> {
+    const { shards } = opened();
+    const wanted = source as Source;
     const ours = await calls.load(context);
-    await calls.free();
-    return { ours, naive: await naive(source as Source, opened().shards, context) };
+    free();
+    return { ours, naive: await naive(wanted, shards, context) };
   },
 
   async environment(): Promise<Environment> {
