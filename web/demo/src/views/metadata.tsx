@@ -15,6 +15,7 @@ const told = (value: Plain, element?: string): string =>
 
 export function MetadataTable({ entries }: { readonly entries: readonly Entry[] }): VNode {
   const [query, setQuery] = useState('');
+  const [shown, setShown] = useState(PAGE);
   const wanted = query.toLowerCase();
   const found = entries.filter(({ key, value }) =>
     key.toLowerCase().includes(wanted) || (!isArray(value) && String(value).toLowerCase().includes(wanted)));
@@ -27,11 +28,11 @@ export function MetadataTable({ entries }: { readonly entries: readonly Entry[] 
           <input type="search" value={query} onInput={({ currentTarget }) => setQuery(currentTarget.value)} spellcheck={false} />
         </label>
       )}
-      <p class="found" role="status">{query === '' ? count(entries.length, 'entry').replace('entrys', 'entries') : `${integer(found.length)} of ${integer(entries.length)} entries`}</p>
+      <p class="found" role="status">{query === '' ? '' : `${integer(found.length)} of `}{integer(entries.length)} {entries.length === 1 ? 'entry' : 'entries'}</p>
       <table>
         <thead><tr><th scope="col">Key</th><th scope="col">Type</th><th scope="col">Value</th></tr></thead>
         <tbody>
-          {found.map(({ key, type, value }) => (
+          {found.slice(0, shown).map(({ key, type, value }) => (
             <tr key={key}>
               <th scope="row"><bdi>{printable(key)}</bdi></th>
               <td><code>{isArray(value) ? `${value.element}[]` : type}</code></td>
@@ -40,6 +41,7 @@ export function MetadataTable({ entries }: { readonly entries: readonly Entry[] 
           ))}
         </tbody>
       </table>
+      {found.length > shown && <button type="button" class="more" onClick={() => setShown(shown + PAGE)}>Show {integer(Math.min(PAGE, found.length - shown))} more</button>}
     </section>
   );
 }
