@@ -16,20 +16,15 @@ type State =
   | { readonly kind: 'loaded'; readonly loaded: Loaded }
   | { readonly kind: 'compared'; readonly comparison: Comparison };
 
-interface Rates {
-  /** Milliseconds from the beginning. */
-  readonly times: readonly number[];
-  /** Bytes in a second. */
-  readonly values: readonly number[];
-}
-const NO_RATES: Rates = { times: [], values: [] };
-const MOST_RATES = 600;
+/** Milliseconds from one look at the progress to the next: more often nobody could read it. */
+const PACE = 100;
 
 export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
   const { summary, title } = opened;
   const [state, setState] = useState<State>({ kind: 'idle' });
   const [isComparing, setComparing] = useState(false);
-  const [rates, setRates] = useState<Rates>(NO_RATES);
+  // From the beginning on: milliseconds, and bytes in a second. Drawn when it is over, so that the page has little to do.
+  const rates = useRef<[times: number[], values: number[]]>([[], []]);
   const controller = useRef<AbortController | undefined>(undefined);
   useEffect(() => () => controller.current?.abort(), []);
 
@@ -37,13 +32,16 @@ export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
     const mine = (controller.current = new AbortController());
     const began = performance.now();
     setState({ kind: 'loading' });
-    setRates(NO_RATES);
+    rates.current = [[], []];
+    let last = -Infinity;
     const onStep = (step: Step): void => {
-      if (mine.signal.aborted) return;
+      const now = performance.now();
+      if (mine.signal.aborted || now - last < PACE) return;
+      last = now;
+      const [times, values] = rates.current;
+      times.push(now - began);
+      values.push(step.rate);
       setState({ kind: 'loading', step });
-      setRates(({ times, values }) => ({
-        times: [...times.slice(-MOST_RATES), performance.now() - began], values: [...values.slice(-MOST_RATES), step.rate],
-      }));
     };
     try {
       const work = { signal: mine.signal, onStep };
@@ -58,6 +56,7 @@ export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
     setState({ kind: 'idle' });
   };
   const isLoading = state.kind === 'loading';
+  const [times, values] = rates.current;
   return (
     <section class="card load" aria-labelledby="load-title" data-load={state.kind}>
       <h3 id="load-title">Load it</h3>
@@ -79,10 +78,10 @@ export function LoadPanel({ opened }: { readonly opened: Opened }): VNode {
         {state.kind === 'compared' && <ComparisonView comparison={state.comparison} />}
       </div>
       {isLoading && <Under step={state.step} needed={summary.needed} />}
-      {rates.times.length > 8 && (
+      {!isLoading && times.length > 8 && (
         <Chart
-          kind="line" x={rates.times} y={rates.values} formatX={seconds} formatY={(rate) => `${bytes(rate)}/s`}
-          label={`The rate over time; at last ${bytes(rates.values.at(-1) ?? 0)} in a second`}
+          kind="line" x={times} y={values} formatX={seconds} formatY={(rate) => `${bytes(rate)}/s`}
+          label={`The rate over time; at last ${bytes(values.at(-1) ?? 0)} in a second`}
         />
       )}
     </section>
