@@ -66,9 +66,10 @@ test_package() {
   done
   say 'package: testing what is in it, and the browsers that there are'
   # Two files at a time: a browser waits as much as it works.
-  package_run node --test-concurrency=2 tests/package/package_test.mjs tests/package/browsers_test.mjs tests/package/browser_test.mjs \
-    tests/package/embedding_browser_test.mjs tests/package/examples_test.mjs tests/package/consumers_test.mjs \
-    tests/package/readme_test.mjs tests/package/blocks_test.mjs tests/package/demo_test.mjs |
+  package_run node --test-concurrency=2 tests/package/package_test.mjs tests/package/browsers_test.mjs \
+    tests/package/browser_test.mjs tests/package/embedding_browser_test.mjs tests/package/examples_test.mjs \
+    tests/package/consumers_test.mjs tests/package/readme_test.mjs tests/package/blocks_test.mjs \
+    tests/package/demo_test.mjs |
     tee -a "$log" || status=1
   return "$status"
 }
