@@ -33,7 +33,6 @@ export interface DtypeShare {
 export interface Summary {
   readonly format: 'gguf' | 'safetensors';
   readonly version: number | undefined;
-  readonly alignment: number | undefined;
   readonly title: string | undefined;
   readonly architecture: string | undefined;
   readonly parameters: number;

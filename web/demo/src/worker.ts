@@ -65,9 +65,9 @@ const GIB = 2 ** 30;
 const limitFor = (files: number): number => (hasWasm64() ? 16 * GIB : files === 1 ? 2 * GIB - 1 : 4 * GIB);
 
 function summaryOf(found: Head, milliseconds: number): Summary {
-  const { format, version, alignment, parameterCount, tensors, metadata, shards, warnings, fileBytes, bytesRead } = found;
+  const { format, version, parameterCount, tensors, metadata, shards, warnings, fileBytes, bytesRead } = found;
   return {
-    format, version, alignment, shards, warnings, fileBytes, bytesRead, milliseconds,
+    format, version, shards, warnings, fileBytes, bytesRead, milliseconds,
     title: textOf(found, 'general.name'),
     architecture: textOf(found, 'general.architecture'),
     parameters: parameterCount,
