@@ -5,13 +5,15 @@
 
 namespace ballast::platform {
 
-/// While it lives, threads are started with all signals blocked: the program's handlers stay on the
-/// program's threads.
+/// While it lives, threads are started with all signals blocked that others send: the program's
+/// handlers stay on the program's threads. What a thread does itself is not blocked, because the
+/// system would end the process: handlers that mend a fault, or report it, go on working.
 class SignalsBlocked {
  public:
   SignalsBlocked() noexcept {
     sigset_t all;
     ::sigfillset(&all);
+    for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&all, own);
     ::pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   SignalsBlocked(const SignalsBlocked&) = delete;

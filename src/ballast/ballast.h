@@ -54,7 +54,8 @@
  * number may be missing it is BALLAST_UNKNOWN.
  *
  * Threads. A model, a data and an option set may be read from any number of threads at the same
- * time. Everything else takes one thread at a time. There are no global variables.
+ * time. Everything else takes one thread at a time. There are no global variables but those of
+ * the handler that BALLAST_OPTION_FAULT_GUARD installs.
  *
  * Versions. BALLAST_VERSION_MAJOR, _MINOR and _PATCH are those of this header, ballast_version()
  * tells those of the library. While the major version is 0, a new minor version may change
@@ -183,6 +184,10 @@ typedef enum ballast_option {
   BALLAST_OPTION_MAX_WINDOW = 10,
   /** 1: a loader takes the index.json of a set, too; see ballast_data_siblings. By default 0. */
   BALLAST_OPTION_ACCEPT_INDEX = 11,
+  /** 1: a mapped file that is truncated, or whose disk fails, reads as zeros where it would end the
+   * process with SIGBUS, and ballast_data_damaged tells. By default 0. Installs a handler, which
+   * stays: see OpenOptions::fault_guard in model_data.hpp. */
+  BALLAST_OPTION_FAULT_GUARD = 12,
   /* Limits of the parsers; directory.hpp has the defaults and their reasons. */
   BALLAST_OPTION_MAX_TENSORS = 16,
   BALLAST_OPTION_MAX_ENTRIES = 17,
@@ -311,6 +316,10 @@ BALLAST_API int ballast_data_unchanged(const ballast_data *data);
 
 /** 1 while a range can be touched; 0 where it lies beyond the end of a file that was truncated. */
 BALLAST_API int ballast_data_intact(const ballast_data *data, size_t offset, size_t length);
+
+/** 1 where bytes are not, or no more, those of the file that was mapped, because it was truncated
+ * or could not be read: with BALLAST_OPTION_FAULT_GUARD they are zeros. 0 on the heap. */
+BALLAST_API int ballast_data_damaged(const ballast_data *data);
 
 /* ---- Bytes that come piece by piece ---------------------------------------------------------- */
 

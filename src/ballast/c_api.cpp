@@ -136,6 +136,8 @@ bool set_option(ballast_options& options, int option, std::uint64_t value) noexc
       return set_flag(options.open.decompress, value);
     case BALLAST_OPTION_DIRECTORY_ONLY:
       return set_flag(options.open.directory_only, value);
+    case BALLAST_OPTION_FAULT_GUARD:
+      return set_flag(options.open.fault_guard, value);
     case BALLAST_OPTION_MAX_RATIO:
       if (value == 0) return false;
       options.open.decode.max_ratio = value;
@@ -267,6 +269,10 @@ int ballast_data_unchanged(const ballast_data* data) {
 
 int ballast_data_intact(const ballast_data* data, size_t offset, size_t length) {
   return data != nullptr && of(data)->intact(offset, length) ? 1 : 0;
+}
+
+int ballast_data_damaged(const ballast_data* data) {
+  return data != nullptr && of(data)->damaged() ? 1 : 0;
 }
 
 // ---- Loader -------------------------------------------------------------------------------------

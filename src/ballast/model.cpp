@@ -44,8 +44,11 @@ Directory parse_file(const ModelData& data, std::string_view file, const ParseOp
   try {
     Input input{data.bytes(), data.file_size()};
     if (!data.is_complete()) input.total.reset();
-    return std::move(*parse(input, options).directory);
+    Directory directory = std::move(*parse(input, options).directory);
+    DataAccess::require_undamaged(data);
+    return directory;
   } catch (const Error& error) {
+    DataAccess::require_undamaged(data);  // else what is wrong with zeros would be said
     throw error.with_path(shown_path(data, file));
   }
 }
@@ -55,8 +58,11 @@ Directory parse_shard(const Shard& shard, const ParseOptions& options) {
 
 ShardIndex parse_index(const ModelData& data, std::string_view file, const ParseOptions& options) {
   try {
-    return parse_index(data.bytes(), options.limits);
+    ShardIndex index = parse_index(data.bytes(), options.limits);
+    DataAccess::require_undamaged(data);
+    return index;
   } catch (const Error& error) {
+    DataAccess::require_undamaged(data);
     throw error.with_path(shown_path(data, file));
   }
 }
@@ -449,6 +455,15 @@ std::uint64_t Model::file_bytes() const noexcept {
   std::uint64_t bytes = 0;
   for (const Shard& shard : state_->shards) bytes += shard.data.file_size();
   return bytes;
+}
+
+bool Model::damaged() const noexcept {
+  return std::any_of(state_->shards.begin(), state_->shards.end(),
+                     [](const Shard& shard) { return shard.data.damaged(); });
+}
+
+void Model::require_undamaged() const {
+  for (const Shard& shard : state_->shards) shard.data.require_undamaged();
 }
 
 bool Model::is_complete() const noexcept {

@@ -150,6 +150,11 @@ class BALLAST_API Model {
   /// False where of some file the directory was all that was read (OpenOptions::directory_only).
   [[nodiscard]] bool is_complete() const noexcept;
 
+  /// Whether bytes of a mapped file are not, or no more, those of the file, and an Error where that
+  /// is so: see ModelData::damaged and require_undamaged.
+  [[nodiscard]] bool damaged() const noexcept;
+  void require_undamaged() const;
+
   /// What is odd about the files without being wrong; of a set, shard by shard.
   [[nodiscard]] std::span<const Warning> warnings() const& noexcept;
   std::span<const Warning> warnings() const&& = delete;  // would dangle

@@ -124,6 +124,21 @@ bool ModelData::unchanged() const noexcept {
   }
 }
 
+bool ModelData::damaged() const noexcept {
+  return is_mmap() && (storage_->guard.has_faulted() || !intact());
+}
+
+void ModelData::require_undamaged() const {
+  if (!damaged()) return;
+  const std::string path = storage_->path.string();
+  const std::uint64_t there = storage_->file.status().identity.size;
+  const std::uint64_t left = there - std::min(there, storage_->offset);
+  if (left < size()) {
+    throw Error({.code = Errc::file_changed, .expected = size(), .actual = left}, path);
+  }
+  throw Error(std::make_error_code(std::errc::io_error), "read", path);
+}
+
 bool ModelData::intact(std::size_t offset, std::size_t length) const noexcept {
   const Range range = clamp({offset, length}, size());
   if (!is_mmap() || range.length == 0) return true;

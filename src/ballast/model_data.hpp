@@ -10,7 +10,7 @@
 //   * A file that is overwritten in place changes under the mapping. `unchanged()` tells.
 //   * A file that is truncated loses its pages, and touching one of them raises SIGBUS (Vahalia,
 //     UNIX Internals, 1996, 14.4). `intact()` asks first, without the signal. Where files come and
-//     go, use `read`.
+//     go, use `read`, or OpenOptions::fault_guard: then they read as zeros, and `damaged()` tells.
 //
 // Ownership: move-only. A moved-from ModelData is empty. Views of `bytes()` stay valid when the
 // object is moved, and die with it.
@@ -141,6 +141,13 @@ struct OpenOptions {
   /// The most bytes that may be put on the heap, else Errc::too_large before they are allocated; by
   /// default what the process can have (physical memory and its limits).
   std::optional<std::uint64_t> max_bytes{};
+  /// Whether a mapped file that is truncated, or whose disk fails, reads as zeros where it would
+  /// end the process with SIGBUS; ModelData::damaged tells. The first guarded file installs a
+  /// handler for SIGBUS, which stays to the end of the process and passes on what is no fault in a
+  /// guarded file to the handler that was there before; one that is installed later must pass on to
+  /// it likewise. A thread that blocks SIGBUS is not helped. Costs nothing while nothing fails, and
+  /// concerns only what is mapped.
+  bool fault_guard = false;
   /// Whether a compressed file is decoded, or its bytes are taken as they are.
   bool decompress = true;
   /// Of a compressed file decode no more than it takes to read the directory: to look into a model,
@@ -234,6 +241,14 @@ class BALLAST_API ModelData {
   /// Whether a range can still be touched, or lies beyond the end of a file that was truncated
   /// since. Costs one fstat; a truncation right after it is not seen. Always true on the heap.
   [[nodiscard]] bool intact(std::size_t offset = 0, std::size_t length = npos) const noexcept;
+  /// Whether bytes are not, or no more, those of the file that was mapped, because the file was
+  /// truncated or could not be read: under OpenOptions::fault_guard they are zeros, and this stays
+  /// true once one of them was touched. Costs one fstat. Always false on the heap.
+  [[nodiscard]] bool damaged() const noexcept;
+  /// Throws Error where that is so: file_changed where the file is too short now, else that the
+  /// system could not read it. To be asked when what was computed from the bytes is about to be
+  /// used.
+  void require_undamaged() const;
 
  private:
   struct Storage;

@@ -18,6 +18,7 @@
 #include <ballast/model_data.hpp>
 #include <ballast/shards.hpp>
 
+#include "platform/fault_guard.hpp"
 #include "platform/file.hpp"
 #include "platform/mapped_file.hpp"
 #include "platform/memory.hpp"
@@ -46,6 +47,7 @@ struct ModelData::Storage {
   std::uint64_t compressed_size = 0;  // of what was decoded, in the file
   bool is_complete = true;            // else the directory is all that was wanted
   std::optional<Split> split{};       // what it says of its set, where somebody has looked
+  platform::FaultGuard guard{};       // of the mapping; the first to be destroyed
 
   [[nodiscard]] const platform::Mapping* mapping() const noexcept {
     return std::get_if<platform::Mapping>(&bytes);
@@ -77,6 +79,10 @@ struct DataAccess {
     return ModelData(std::make_unique<Storage>(std::move(storage)));
   }
   static Storage& storage(ModelData& data) noexcept { return *data.storage_; }
+  /// Throws Error where faults are survived and one was met, or may have been read as zeros.
+  static void require_undamaged(const ModelData& data) {
+    if (data.storage_ && data.storage_->guard.is_active()) data.require_undamaged();
+  }
   static std::optional<Split> split(const ModelData& data) noexcept {
     return data.storage_ ? data.storage_->split : std::nullopt;
   }

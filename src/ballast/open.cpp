@@ -23,6 +23,7 @@
 #include "ballast/open_job.hpp"
 #include "ballast/placer.hpp"
 #include "platform/bulk_read.hpp"
+#include "platform/fault_guard.hpp"
 #include "platform/file.hpp"
 #include "platform/mapped_file.hpp"
 #include "platform/memory.hpp"
@@ -217,6 +218,14 @@ ModelData load_unsized(const Job& job, const FileStatus& status) {
 
 // ---- All of them --------------------------------------------------------------------------------
 
+void guard(const Job& job, DataAccess::Storage& storage) {
+  const Mapping* const mapping = storage.mapping();
+  if (!job.options.fault_guard || mapping == nullptr) return;
+  storage.guard = job.attempt("guard", [&] {
+    return platform::FaultGuard::over(mapping->bytes(), storage.file, storage.offset);
+  });
+}
+
 ModelData load(Job job) {
   const FileStatus status = job.attempt("examine", [&] { return job.file.status(); });
   if (status.kind == FileKind::directory) {
@@ -232,6 +241,7 @@ ModelData load(Job job) {
   storage.offset = job.options.offset;
   const bool comparable = sized || (status.kind == FileKind::regular && data.empty());
   if (comparable) storage.file = std::move(job.file);
+  guard(job, storage);
   return data;
 }
 

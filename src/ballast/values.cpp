@@ -140,7 +140,8 @@ constexpr std::uint64_t kReported = std::uint64_t{4} << 20;  // bytes
 
 class Reporter {
  public:
-  Reporter(const OpenOptions& options, std::uint64_t total) : options_(options), total_(total) {}
+  Reporter(const OpenOptions& options, const ModelData& data, std::uint64_t total)
+      : options_(options), data_(data), total_(total) {}
 
   void at(std::uint64_t bytes) {
     if (bytes < next_ && bytes != total_) return;
@@ -150,11 +151,13 @@ class Reporter {
     cancelled |= options_.stop.stop_requested();
 #endif
     if (cancelled) throw Error(Problem{.code = Errc::cancelled});
+    data_.require_undamaged();
     if (options_.progress) options_.progress({bytes, total_});
   }
 
  private:
   const OpenOptions& options_;
+  const ModelData& data_;
   std::uint64_t total_;
   std::uint64_t next_ = 0;
 };
@@ -248,7 +251,7 @@ Statistics statistics(const Model& model, const Tensor& tensor, Rows rows,
   const std::span<const std::byte> bytes = model.bytes(tensor);
   // Of rows that are parts of blocks, the nearest; only progress is counted in it.
   const std::uint64_t size = elements.count / type.block_elements * type.block_bytes;
-  Reporter reporter(options, size);
+  Reporter reporter(options, model.shards()[tensor.shard].data, size);
   StatisticsAccumulator all;
   if (const decode::WideDecoder wide = decode::wide_decoder(tensor.dtype)) {
     const auto begin = static_cast<std::size_t>(elements.first * type.block_bytes);

@@ -80,7 +80,7 @@ BALLAST_API void read_bf16(const Model& model, const Tensor& tensor, Rows rows,
 /// What the values of some rows are like. Of every dtype that has values: integers of 32 and 64
 /// bits and F64 count as doubles, and the two parts of a C64 as two numbers. `options` gives
 /// progress (in bytes of the tensor) and cancellation. Throws Error: rows_outside, unknown_dtype,
-/// cancelled, and what Model::bytes throws.
+/// cancelled, and what Model::bytes and ModelData::require_undamaged throw.
 [[nodiscard]] BALLAST_API Statistics statistics(const Model& model, const Tensor& tensor,
                                                 Rows rows = {}, const OpenOptions& options = {});
 

@@ -66,12 +66,11 @@ class Verifier {
   // Asks the system for the pages, which answers where a touch would raise SIGBUS: a truncated
   // file, a failing disk.
   static void make_sure(const ModelData& data, std::size_t at, std::size_t length) {
-    if (!data.intact(at, length)) {
-      throw Error({.code = Errc::file_changed, .offset = at, .expected = at + length, .actual = at},
-                  data.path().string());
-    }
+    data.require_undamaged();
     const Advised advised = data.advise(Advice::populate_read, at, length);
-    if (advised.failed()) throw Error(advised.error(), "read", data.path().string());
+    if (!advised.failed()) return;
+    data.require_undamaged();  // cut between the two: EFAULT
+    throw Error(advised.error(), "read", data.path().string());
   }
 
   // Behind a tensor; what lies in front of the first was looked at when the file was opened.

@@ -32,14 +32,19 @@ void refuse_overwriting(const Model& model, const std::string& output) {
   }
 }
 
-void write_tensor(Output& output, const Model& model, const Tensor& tensor) {
+void write_tensor(Output& output, const Model& model, const Tensor& tensor) try {
   const std::span<const std::byte> bytes = model.bytes(tensor);
   const ModelData& data = model.shards()[tensor.shard].data;
   const auto begin = static_cast<std::size_t>(bytes.data() - data.bytes().data());
   // Only a hint: without it the bytes are the same.
   static_cast<void>(data.advise(Advice::sequential, begin, bytes.size()));
   output.write_through(bytes);
+  model.require_undamaged();
   output.close();
+} catch (...) {
+  model
+      .require_undamaged();  // where the model has lost pages, the output cannot be written: EFAULT
+  throw;
 }
 
 // What was written of a tensor until the disk was full looks like a tensor, so it goes. Devices and

@@ -22,7 +22,9 @@ std::vector<Warning> verify(const Model& model, const ModelSource& source) {
   ProgressLine line(source.path);
   OpenOptions options = open_options(source);
   options.progress = [&line](const Progress& progress) { line.update(progress); };
-  return model.verify(options);
+  std::vector<Warning> found = model.verify(options);
+  model.require_undamaged();
+  return found;
 }
 
 void print_result(Output& output, const Model& model, std::string_view path,

@@ -35,6 +35,7 @@ int run(const InspectOptions& options) {
     if (is_terminal(Stream::out) && !options.full) look.columns = terminal_columns(Stream::out);
     write_tables(output, model, options.model.path, selection, look);
   }
+  model.require_undamaged();
   output.close();
   return kFine;
 }

@@ -29,6 +29,7 @@ Model open_with(const ModelSource& source, OpenOptions options) {
 OpenOptions open_options(const ModelSource& source) {
   OpenOptions options;
   options.backend = source.backend;
+  options.fault_guard = true;  // a file that is cut meanwhile is an error, not the end
   return options;
 }
 

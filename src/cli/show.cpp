@@ -125,6 +125,7 @@ int run(const ShowOptions& options) {
   } else {
     write_show_table(output, shown, terminal_columns(Stream::out), wants_colour(Stream::out));
   }
+  model.require_undamaged();
   output.close();
   return kFine;
 }

@@ -491,6 +491,7 @@ TEST_CASE("a list of files is opened as one model") {
   CHECK(file.is_mmap == BALLAST_HAS_MMAP);
   CHECK(ballast_data_unchanged(file.data) == 1);
   CHECK(ballast_data_intact(file.data, 0, file.size) == 1);
+  CHECK(ballast_data_damaged(file.data) == 0);
   const int advised = ballast_data_advise(file.data, BALLAST_ADVICE_SEQUENTIAL, 0, file.size);
   CHECK(advised == (BALLAST_HAS_MMAP ? BALLAST_OK : BALLAST_UNSUPPORTED));
   const int gone = ballast_data_release(file.data, 0, file.size, 1);
@@ -775,6 +776,7 @@ TEST_CASE("NULL where a handle or an output was expected is an error and no cras
   CHECK(ballast_data_release(nullptr, 0, 1, 0) == BALLAST_UNSUPPORTED);
   CHECK(ballast_data_unchanged(nullptr) == 0);
   CHECK(ballast_data_intact(nullptr, 0, 0) == 0);
+  CHECK(ballast_data_damaged(nullptr) == 0);
   ballast_progress progress{.done = 7, .total = 7, .input_done = 7, .input_total = 7};
   ballast_loader_progress(loader, &progress);
   CHECK(progress.done == 0);
