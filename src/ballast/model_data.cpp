@@ -74,7 +74,10 @@ ModelData ModelData::borrow(std::span<const std::byte> bytes, std::shared_ptr<co
   return DataAccess::make({.bytes = Borrowed{bytes, std::move(owner)}});
 }
 
-bool ModelData::is_mmap() const noexcept { return storage_ && storage_->mapping() != nullptr; }
+// The constant lets the compiler drop what is for mappings alone, where there are none.
+bool ModelData::is_mmap() const noexcept {
+  return BALLAST_HAS_MMAP != 0 && storage_ && storage_->mapping() != nullptr;
+}
 
 Compression ModelData::compression() const noexcept {
   return storage_ ? storage_->compression : Compression::none;

@@ -81,7 +81,8 @@ struct DataAccess {
   static Storage& storage(ModelData& data) noexcept { return *data.storage_; }
   /// Throws Error where faults are survived and one was met, or may have been read as zeros.
   static void require_undamaged(const ModelData& data) {
-    if (data.storage_ && data.storage_->guard.is_active()) data.require_undamaged();
+    const bool is_guarded = data.is_mmap() && data.storage_->guard.is_active();
+    if (is_guarded) data.require_undamaged();
   }
   static std::optional<Split> split(const ModelData& data) noexcept {
     return data.storage_ ? data.storage_->split : std::nullopt;

@@ -119,7 +119,7 @@ std::vector<Piece> pieces_in_file_order(const ballast::Model& model) {
 
 /// A mapped file that was truncated, or whose disk fails, ends a program that touches it with
 /// SIGBUS. This asks first, and brings the pages in, all at once. Throws Error. What happens to the
-/// file between this and the copy is not seen: Backend::heap is for files that come and go.
+/// file between this and the copy the fault guard survives, and the model tells at the end.
 void bring_in(const Piece& piece) {
   const ballast::ModelData& file = *piece.file;
   if (!file.intact(piece.offset, piece.size)) {
@@ -171,9 +171,12 @@ std::string mebibytes(std::optional<std::uint64_t> bytes) {
 void upload(const char* path) {
   const std::optional<std::uint64_t> before = resident_bytes();
   const auto start = std::chrono::steady_clock::now();
-  const ballast::Model model = ballast::Model::open(path);
+  ballast::OpenOptions options;
+  options.fault_guard = true;
+  const ballast::Model model = ballast::Model::open(path, options);
   StandInDevice device;
   const std::optional<std::uint64_t> peak = send_all(model, device);
+  model.require_undamaged();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   const std::optional<std::uint64_t> after = resident_bytes();  // with the model still open
   std::printf("resident before: %s, at most: %s, after: %s\n", mebibytes(before).c_str(),
