@@ -59,11 +59,15 @@ std::set<Errc> check_row(const HostileRow& row);
 safetensors_json_rows();  // unit/safetensors_json_rows_test.cpp
 [[nodiscard]] const std::vector<HostileRow>&
 safetensors_tensor_rows();  // unit/safetensors_tensor_rows_test.cpp
-[[nodiscard]] const std::vector<HostileRow>& format_rows();  // unit/format_rows_test.cpp
+[[nodiscard]] const std::vector<HostileRow>& format_rows();     // unit/format_rows_test.cpp
+[[nodiscard]] const std::vector<HostileRow>& gguf_bomb_rows();  // unit/gguf_bomb_rows_test.cpp
+[[nodiscard]] const std::vector<HostileRow>&
+safetensors_bomb_rows();  // unit/safetensors_bomb_rows_test.cpp
 
 inline constexpr HostileTable kHostileTables[]{
-    gguf_header_rows,      gguf_entry_rows,         gguf_tensor_rows, gguf_data_rows,
-    safetensors_json_rows, safetensors_tensor_rows, format_rows,
+    gguf_header_rows, gguf_entry_rows,       gguf_tensor_rows,
+    gguf_data_rows,   safetensors_json_rows, safetensors_tensor_rows,
+    format_rows,      gguf_bomb_rows,        safetensors_bomb_rows,
 };
 
 }  // namespace ballast::test
