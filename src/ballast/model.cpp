@@ -77,6 +77,14 @@ constexpr std::array<std::string_view, 6> kSuffixes{".zst", ".gz", ".xz", ".bz2"
 
 bool is_missing(const Error& error) { return error.code() == std::errc::no_such_file_or_directory; }
 
+// What nobody named is a file: a FIFO would wait for its writer, and a device may have no end.
+void require_file(const fs::path& path) {
+  std::error_code unknown;  // what cannot be examined is refused when it is opened
+  if (!fs::is_other(path, unknown)) return;
+  const auto code = static_cast<int>(std::errc::operation_not_supported);
+  throw Error(std::error_code(code, std::system_category()), "open", path.string());
+}
+
 // A file under its own name, or else under that of a compressed one.
 Shard open_compressed_or_not(const fs::path& path, std::string_view suffix,
                              const OpenOptions& options) {
@@ -87,6 +95,7 @@ Shard open_compressed_or_not(const fs::path& path, std::string_view suffix,
     try {
       fs::path named = path;
       named += candidate;
+      require_file(named);
       return open_shard(named, options);
     } catch (const Error& error) {
       if (!is_missing(error)) throw;
@@ -161,9 +170,10 @@ void check_set(std::span<const Shard> shards, std::span<const Directory> directo
   if (directories[0].format != Format::gguf) return;
   const Split first = split_of(directories[0].metadata);
   if (first.number != 0) {
-    throw Error(
-        {.code = Errc::not_first_shard, .expected = first.count, .actual = first.number + 1},
-        shown_path(shards[0]));
+    throw Error({.code = Errc::not_first_shard,
+                 .expected = first.count,
+                 .actual = std::max(first.number + 1, first.number)},  // what wraps stays as it is
+                shown_path(shards[0]));
   }
   if (std::max<std::uint64_t>(first.count, 1) != shards.size()) {
     throw Error({.code = Errc::incomplete_set, .expected = first.count, .actual = shards.size()},

@@ -66,7 +66,8 @@ class BALLAST_API Model {
   /// found beside the path as it is given, so that a cache of symbolic links works), or the
   /// `*.safetensors.index.json` of a sharded one. Each file may be compressed; one of a set that is
   /// not found by its name is looked for with the suffixes that compressed files have (".zst").
-  /// Throws Error.
+  /// What is found so is a file: a FIFO or a device is refused (operation_not_supported), and has
+  /// to be listed. Throws Error.
   [[nodiscard]] static Model open(const std::filesystem::path& path,
                                   const OpenOptions& options = {});
   /// Opens exactly these files as one model, in this order. Throws Error.

@@ -1,6 +1,7 @@
 #include <ballast/shards.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <clocale>
@@ -23,11 +24,26 @@ std::string five_digits(std::uint64_t number) {
   return std::string(kDigits - std::min(kDigits, digits.size()), '0') + digits;
 }
 
-// A name that stays in the folder it is looked up in, on every system.
+// Whether Windows takes a name for a device: a few, in any case, whatever stands behind a dot.
+bool is_device_name(std::string_view name) noexcept {
+  std::string_view stem = name.substr(0, name.find('.'));
+  while (stem.ends_with(' ')) stem.remove_suffix(1);
+  const bool has_number = stem.size() == 4 && stem[3] >= '0' && stem[3] <= '9';
+  if (has_number) stem.remove_suffix(1);
+  if (stem.size() != 3) return false;
+  std::array<char, 3> capitals{};
+  std::transform(stem.begin(), stem.end(), capitals.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  const std::string_view devices = has_number ? "COM/LPT" : "CON/PRN/AUX/NUL";
+  return devices.find(std::string_view(capitals.data(), capitals.size())) != std::string_view::npos;
+}
+
+// A name that is that of a file in the folder it is looked up in, on every system. Windows has
+// drives and streams of files behind colons, and leaves away dots and spaces at the end.
 bool is_plain_file_name(std::string_view name) noexcept {
-  const bool has_drive = name.size() >= 2 && name[1] == ':';
-  return !name.empty() && name != "." && name != ".." && !has_drive &&
-         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+  return !name.empty() && !name.ends_with('.') && !name.ends_with(' ') && !is_device_name(name) &&
+         name.find_first_of(std::string_view("/\\:\0", 4)) == std::string_view::npos;
 }
 
 // A JSON number as a double. The text was checked by the scanner.

@@ -105,6 +105,29 @@ void add_syntax_rows(std::vector<SetRow>& table) {
               mapping(R"("a":"1.safetensors",^"a":"1.safetensors")"), Errc::duplicate_tensor, "a"),
       refused("a tensor twice in an index, for two files, is refused",
               mapping(R"("a":"1.safetensors",^"a":"2.safetensors")"), Errc::duplicate_tensor, "a"),
+      refused("a tensor twice in an index, once with an escape, is refused",
+              mapping(R"("a":"1.safetensors",^"\u0061":"1.safetensors")"), Errc::duplicate_tensor,
+              "a"),
+      refused("a key of the metadata twice, once with an escape, is refused",
+              R"({"metadata":{"\u0061":1,^"a":2},"weight_map":{}})", Errc::duplicate_key, "a"),
+      refused("two weight_maps, one with an escape, are refused",
+              R"({"weight_map":{},^"weight\u005fmap":{}})", Errc::duplicate_key, "weight_map"),
+      refused("a byte order mark before an index is malformed", "^\xEF\xBB\xBF" + good,
+              Errc::bad_json),
+      refused("a NUL behind an index is malformed", good + "^" + std::string(1, '\0'),
+              Errc::bad_json),
+      refused("a pair of surrogates the wrong way round is malformed in an index",
+              mapping(R"("\ude0a^\ud83d":"1.safetensors")"), Errc::bad_json),
+      refused("an overlong dot is not UTF-8", mapping("\"a\":\"^\xC0\xAE\xC0\xAE\""),
+              Errc::bad_utf8),
+      refused("a file name of 1,000,000 digits without quotes is refused",
+              mapping(R"("a":^)" + std::string(1'000'000, '9')), Errc::bad_field, "a"),
+      fine("numbers of 1,000,000 digits are metadata, or ignored",
+           good_index()
+               .metadata("n", std::string(1'000'000, '9'))
+               .metadata("e", "-1e" + std::string(1'000'000, '9'))
+               .metadata("f", "0." + std::string(1'000'000, '0') + "1")
+               .build()),
       refused("an index nested too deep is refused",
               R"({"x":)" + std::string(127, '[') + "^[" + std::string(1'000, '['),
               Errc::json_too_deep),
@@ -129,7 +152,20 @@ void add_name_rows(std::vector<SetRow>& table) {
         Name{R"(..\\1.safetensors)", R"(..\1.safetensors)"},
         Name{R"(C:\\1.safetensors)", R"(C:\1.safetensors)"},
         Name{"C:1.safetensors", "C:1.safetensors"}, Name{R"(\/etc\/passwd)", "/etc/passwd"},
-        Name{R"(\u002e\u002e)", ".."},
+        Name{R"(\u002e\u002e)", ".."}, Name{R"(\u002e\u002e\u002f1)", "../1"},
+        Name{R"(..\\..\\1.safetensors)", R"(..\..\1.safetensors)"},
+        Name{R"(\\\\server\\1.safetensors)", R"(\\server\1.safetensors)"},
+        Name{"1.safetensors/", "1.safetensors/"}, Name{"//host/1", "//host/1"},
+        Name{"https://host/1", "https://host/1"}, Name{"file:///etc/passwd", "file:///etc/passwd"},
+        // What systems make of a name that is whole elsewhere: another stream of a file, a device,
+        // the name without its end.
+        Name{"1.safetensors:stream", "1.safetensors:stream"}, Name{"data:,1", "data:,1"},
+        Name{"javascript:1", "javascript:1"}, Name{"...", "..."}, Name{".. ", ".. "},
+        Name{"1.safetensors.", "1.safetensors."}, Name{"1.safetensors ", "1.safetensors "},
+        Name{" ", " "}, Name{"NUL", "NUL"}, Name{"con.safetensors", "con.safetensors"},
+        Name{"Aux .safetensors", "Aux .safetensors"}, Name{"PRN.1.gguf", "PRN.1.gguf"},
+        Name{"com1", "com1"}, Name{"LPT9.safetensors", "LPT9.safetensors"},
+        Name{R"(\u0000)", "\0"sv}, Name{R"(\u0000..\/1)", "\0../1"sv},
         Name{R"(1.safetensors\u0000.txt)", "1.safetensors\0.txt"sv}}) {
     table.push_back(refused(
         "a shard called '" + std::string(name.json) + "' is refused before any file is touched",
@@ -141,6 +177,33 @@ void add_name_rows(std::vector<SetRow>& table) {
                       .open = {kIndex},
                       .tensors = {"a@..1 .safetensors"}};
   table.push_back(hidden);
+  // None of these means anything but itself, here or anywhere: nothing is decoded a second time.
+  for (const std::string_view name : {"%2e%2e",
+                                      "%2e%2e%2f1.safetensors",
+                                      "..%2f1",
+                                      "%2fetc%2fpasswd",
+                                      "%00",
+                                      "~",
+                                      "~root",
+                                      "$HOME",
+                                      "-rf",
+                                      "*",
+                                      "console.safetensors",
+                                      "com.safetensors",
+                                      "com10",
+                                      "lpt",
+                                      "nullptr.gguf",
+                                      "..\u2215..\u22151",
+                                      "\uFF0E\uFF0E",
+                                      "1.safetensors?token=x#y",
+                                      "\u202Egnp",
+                                      "a\x7F"}) {
+    table.push_back({.fact = "a shard called '" + std::string(name) + "' is that file and no other",
+                     .files = {{std::string(name), shard({"a"})},
+                               {kIndex, bytes_of(mapping("\"a\":\"" + std::string(name) + "\""))}},
+                     .open = {kIndex},
+                     .tensors = {"a@" + std::string(name)}});
+  }
 }
 
 void add_content_rows(std::vector<SetRow>& table) {
