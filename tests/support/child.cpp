@@ -15,6 +15,7 @@ namespace ballast::test {
 namespace {
 
 constexpr int kFailed = 3;
+constexpr unsigned kMostSeconds = 120;
 
 [[noreturn]] void end(int status) {
   if (&__llvm_profile_write_file != nullptr) __llvm_profile_write_file();
@@ -28,6 +29,7 @@ Ended in_child(const std::function<void()>& work) {
   const pid_t child = ::fork();
   if (child < 0) throw std::system_error(errno, std::system_category());
   if (child == 0) {
+    ::alarm(kMostSeconds);  // it may outlive who waits for it, but not long
     try {
       work();
     } catch (const std::exception& error) {
