@@ -112,6 +112,24 @@ Problem identify(std::span<const std::byte> bytes) noexcept {
   return problem;
 }
 
+// Bytes behind a model may be another one, of a format that its parser does not know.
+void refuse_glued(const Input& input, std::uint64_t end) {
+  if (end >= input.bytes.size()) return;
+  if (!begins_model(input.bytes.subspan(static_cast<std::size_t>(end)))) return;
+  throw Error({.code = Errc::glued_files, .offset = end, .expected = end, .actual = input.total});
+}
+
+Parsed parse_as(const Row& row, const Input& input, const ParseOptions& options) {
+  try {
+    Parsed parsed = row.parse(input, options);
+    if (input.total && parsed.directory) refuse_glued(input, *parsed.directory->padded_end);
+    return parsed;
+  } catch (const Error& error) {
+    if (error.code() == Errc::trailing_bytes) refuse_glued(input, *error.offset());
+    throw;
+  }
+}
+
 }  // namespace
 
 std::string_view name(Format format) noexcept {
@@ -141,7 +159,7 @@ Compression compression_of(std::span<const std::byte> bytes) noexcept {
 
 Parsed parse(const Input& input, const ParseOptions& options) {
   for (const Row& row : kFormats) {
-    if (row.matches(input.bytes)) return row.parse(input, options);
+    if (row.matches(input.bytes)) return parse_as(row, input, options);
   }
   if (input.total == 0U) throw Error(Problem{.code = Errc::empty_file});
   const std::uint64_t enough = std::min(input.total.value_or(kSniffBytes), kSniffBytes);

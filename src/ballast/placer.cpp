@@ -163,6 +163,7 @@ void Placer::look(std::optional<std::uint64_t> total) {
     const auto last = std::ranges::max_element(parsed.directory->tensors, {}, &Tensor::offset);
     throw Error({.code = Errc::unknown_end, .kind = SubjectKind::tensor, .name = last->name});
   }
+  data_end_ = parsed.directory->data_end.value_or(0);
   begin_body(end ? std::min(*end, total.value_or(*end)) : total, parsed.directory->data_offset);
 }
 
@@ -225,9 +226,28 @@ void Placer::note_trailing(std::span<const std::byte> bytes) {
   problem.code = Errc::glued_files;
   const auto seen =
       static_cast<std::size_t>(std::min<std::uint64_t>(trailing, first_trailing_.size()));
-  if (begins_model(std::span(first_trailing_).first(seen))) throw Error(problem);
+  const std::span<const std::byte> first = std::span(first_trailing_).first(seen);
+  if (begins_in_padding(first)) {
+    problem.offset = problem.expected = data_end_;
+    throw Error(problem);
+  }
+  if (begins_model(first)) throw Error(problem);
   problem.code = Errc::trailing_bytes;
   if (trailing > options_.parse.limits.max_trailing) throw Error(problem);
+}
+
+/// Whether another GGUF begins where the last tensor ends, without its padding, so that only the
+/// end of its magic is behind the model. All else a parser sees in what is kept.
+bool Placer::begins_in_padding(std::span<const std::byte> behind) const {
+  std::array<std::byte, 4> magic{};
+  const std::span<const std::byte> padding =
+      body_.content().subspan(static_cast<std::size_t>(data_end_));
+  if (padding.empty() || padding.size() + behind.size() < magic.size()) return false;
+  const std::size_t padded = std::min(padding.size(), magic.size());
+  std::ranges::copy(padding.first(padded), magic.begin());
+  std::copy_n(behind.begin(), magic.size() - padded,
+              magic.begin() + static_cast<std::ptrdiff_t>(padded));
+  return begins_model(magic);  // four bytes are a GGUF or nothing
 }
 
 void Placer::end() {

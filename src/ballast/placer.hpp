@@ -127,6 +127,7 @@ class Placer {
   void begin_body(std::optional<std::uint64_t> size, std::uint64_t data_offset);
   void allocate_body();
   void note_trailing(std::span<const std::byte> bytes);
+  [[nodiscard]] bool begins_in_padding(std::span<const std::byte> behind) const;
   void join();
 
   PlacerOptions options_;
@@ -139,6 +140,7 @@ class Placer {
   std::uint64_t look_at_;  // bytes in the prefix at which it is parsed again
   std::uint64_t body_size_ = 0;
   std::uint64_t data_offset_ = 0;
+  std::uint64_t data_end_ = 0;
   std::optional<Split> split_;
   Buffer body_;
   std::vector<Buffer> segments_;

@@ -188,6 +188,28 @@ TEST_CASE("two models glued together are told apart from trailing bytes") {
   CHECK(refusal(sample.with_tail(sample.bytes()).bytes()) == Errc::glued_files);
 }
 
+TEST_CASE("what follows a model is judged alike in memory and in pieces") {
+  const Bytes other = GENERATE(gguf().bytes(), safetensors().bytes(), noise(500, 9));
+  const std::uint64_t last = GENERATE(1U, 29U, 30U, 31U, 32U);  // bytes of the last tensor
+  const bool padded = GENERATE(false, true);
+  GgufBuilder builder = GgufBuilder().entry("note", std::string(1000, 'x'));
+  builder.tensor({.name = "w", .dims = {last}, .dtype = gguf_id("I8")});
+  if (!padded) builder.without_final_padding();
+  const Sample model = GENERATE(false, true) ? safetensors() : builder.build();
+  const Sample both = model.with_tail(other);
+  CAPTURE(other.size(), last, padded, both.size());
+  const auto outcome = [](const auto& data) {
+    try {
+      static_cast<void>(Model::from_data(data()));
+    } catch (const Error& error) {
+      return std::string(error.name());
+    }
+    return std::string("accepted");
+  };
+  CHECK(outcome([&] { return load(both.bytes(), Pieces(700, 0), {}); }) ==
+        outcome([&] { return ModelData::from_vector(both.bytes()); }));
+}
+
 TEST_CASE("a last tensor of unknown size needs the size of the input") {
   const Sample sample =
       GgufBuilder().tensor({.name = "new", .dims = {32}, .dtype = 99, .nbytes = 2048}).build();
