@@ -92,10 +92,12 @@ std::optional<std::size_t> NameIndex::find(NameList names, std::string_view name
   const std::size_t mask = slots_.size() - 1;
   const std::uint64_t hashed = hash(name);
   const auto tag = static_cast<std::uint32_t>(hashed >> 32);
-  for (std::size_t at = static_cast<std::size_t>(hashed) & mask; slots_[at].position != 0;
-       at = (at + 1) & mask) {
+  std::size_t at = static_cast<std::size_t>(hashed) & mask;
+  // No name that is there took more steps, however many follow each other without a gap.
+  for (std::size_t probes = 0; probes < kProbeLimit && slots_[at].position != 0; ++probes) {
     const std::size_t position = slots_[at].position - 1;
     if (slots_[at].tag == tag && names[position] == name) return position;
+    at = (at + 1) & mask;
   }
   return std::nullopt;
 }
