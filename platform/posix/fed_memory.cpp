@@ -70,9 +70,14 @@ class Pages {
   /// Waits a little for somebody to read a page that is not there, and answers which.
   [[nodiscard]] std::optional<std::size_t> wait() const {
     pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
-    if (::poll(&waiting, 1, kBetweenLooksMs) <= 0) return std::nullopt;
+    const int ready = ::poll(&waiting, 1, kBetweenLooksMs);
+    if (ready == -1 && errno != EINTR) throw_errno();
+    if (ready <= 0) return std::nullopt;
     uffd_msg message;
-    if (::read(descriptor_, &message, sizeof message) != sizeof message) return std::nullopt;
+    const ssize_t got = ::read(descriptor_, &message, sizeof message);
+    if (got == -1 && (errno == EINTR || errno == EAGAIN)) return std::nullopt;
+    if (got == -1) throw_errno();
+    if (got != sizeof message) throw std::system_error(std::make_error_code(std::errc::io_error));
     if (message.event != UFFD_EVENT_PAGEFAULT) return std::nullopt;
     const auto base = reinterpret_cast<std::uintptr_t>(begin_);
     return (message.arg.pagefault.address - base) & ~(page_size() - 1);
@@ -159,7 +164,9 @@ class Feeder {
   void feed(const std::function<void(std::uint64_t)>& watch) {
     keep([&] { prepare(0); });
     for (bool ended = false; !ended && !lost_;) {
-      if (const std::optional<std::size_t> asked = pages_.wait()) {
+      std::optional<std::size_t> asked;
+      lost_ = !keep([&] { asked = pages_.wait(); });
+      if (asked) {
         ended = *asked == end_;
         answer(*asked);
       }

@@ -139,6 +139,9 @@ Compression compression_in(const Job& job, const FileRange& range) {
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(range.length, kSignature));
   const std::size_t got = job.attempt(
       "read", [&] { return job.file.read_at(range.offset, std::span(first).first(size)); });
+  if (got < size) {
+    job.refuse({.code = Errc::file_changed, .expected = range.length, .actual = got});
+  }
   const Compression found = compression_of(std::span(first).first(got));
   // What this build cannot decode is opened like anything else that is no model, which is refused.
   return std::ranges::find(codecs(), found) != codecs().end() ? found : Compression::none;

@@ -1,5 +1,5 @@
-// Counts what the program takes from the heap. Linking allocations.cpp replaces the global operator
-// new.
+// Counts what the program takes from the heap, and lets it fail. Linking allocations.cpp replaces
+// the global operator new.
 #pragma once
 
 #include <cstdint>
@@ -20,5 +20,33 @@ class Allocations {
   std::uint64_t bytes_;
   std::uint64_t count_;
 };
+
+/// Pieces that were taken with operator new and not given back yet, by the whole program.
+[[nodiscard]] std::int64_t live_pieces() noexcept;
+
+/// While it lives, operator new fails in every thread: the `nth` time, counted from 1, and with
+/// `lasting` each time after that. One at a time.
+class FailingAllocations {
+ public:
+  explicit FailingAllocations(std::uint64_t nth, bool lasting = false) noexcept;
+  FailingAllocations(const FailingAllocations&) = delete;
+  FailingAllocations& operator=(const FailingAllocations&) = delete;
+  ~FailingAllocations();
+
+  /// Whether there were so many.
+  [[nodiscard]] bool has_fired() const noexcept;
+};
+
+/// While it lives, those of this thread neither fail nor count for that: for what a test does
+/// itself in between.
+class AllocationsPaused {
+ public:
+  AllocationsPaused() noexcept;
+  AllocationsPaused(const AllocationsPaused&) = delete;
+  AllocationsPaused& operator=(const AllocationsPaused&) = delete;
+  ~AllocationsPaused();
+};
+
+[[nodiscard]] bool are_allocations_paused() noexcept;
 
 }  // namespace ballast::test

@@ -40,6 +40,7 @@ LISTS = [
     ("src/examples", "*.cpp", "src/examples/CMakeLists.txt"),
     ("platform", "*.cpp", "CMakeLists.txt"),
     ("tests/unit", "*.cpp", "tests/CMakeLists.txt"),
+    ("tests/faults", "*.cpp", "tests/faults/CMakeLists.txt"),
     ("tests/support", "*.cpp", "tests/support/CMakeLists.txt"),
     ("tests/compile_fail", "*.cpp", "tests/CMakeLists.txt"),
     ("tests/c", "*.c", "tests/CMakeLists.txt"),
