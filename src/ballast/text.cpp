@@ -42,15 +42,18 @@ LeadByte lead_byte(unsigned char byte) noexcept {
   return {};
 }
 
-// Characters that change how the text around them is shown: bidirectional controls (Unicode 15,
-// table 9-3 of UAX #9) and line separators. A sorted list of closed ranges.
-constexpr std::array<std::pair<char32_t, char32_t>, 8> kUnprintable{{
+// Characters that change how the text around them is shown, or are not shown at all, so that two
+// names look like one: bidirectional controls (Unicode 15, table 9-3 of UAX #9), line separators,
+// and format characters without a width (23.2). A sorted list of closed ranges.
+constexpr std::array<std::pair<char32_t, char32_t>, 10> kUnprintable{{
     {0x00, 0x1F},
     {0x7F, 0x9F},
+    {0xAD, 0xAD},
     {0x061C, 0x061C},
-    {0x200E, 0x200F},
+    {0x180E, 0x180E},
+    {0x200B, 0x200F},
     {0x2028, 0x202E},
-    {0x2066, 0x2069},
+    {0x2060, 0x206F},
     {0xFEFF, 0xFEFF},
     {0xFFF9, 0xFFFB},
 }};

@@ -34,7 +34,8 @@ struct Utf8Step {
 }
 
 /// Whether a character may reach a terminal as it is: no control character, no line or paragraph
-/// separator, nothing that changes the direction of the text around it.
+/// separator, nothing that changes the direction of the text around it, nothing without a width
+/// that no letter needs.
 [[nodiscard]] BALLAST_API bool is_printable(char32_t character) noexcept;
 
 /// `text` with everything that must not reach a terminal escaped: \n, \x1b for bytes, \u{202e} for

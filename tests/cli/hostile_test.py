@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Nothing that a stranger wrote into a file reaches a terminal as it is, from any command, in any mode."""
+import json
 import os
 import re
+import time
 import unittest
 
 import models
-from support import BACKENDS, HAS_MMAP, IN_NODE, ModelTest, needs_raw_arguments, on_terminal, run
+from support import (BACKENDS, HAS_MMAP, IN_NODE, ModelTest, Result, Terminal, needs_raw_arguments, on_terminal,
+                     run)
 
 # Each of these does something to a terminal, or disguises what is there.
 WEAPONS = ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x1b[2J", "\r", "\n", "\b\b", "\x00", "\x7f", "\x85", "\x9b31m",
@@ -13,7 +16,16 @@ WEAPONS = ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x1b[2J", "\r", "\n", "\b\
 NOT_UTF8 = [b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x9b31m"]
 # The colours of the tables and the erasing of a progress line are the only sequences that are ours.
 OURS = re.compile(r"\x1b\[(?:0|1|2|33)m|\r\x1b\[K")
-FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+                       "\ufff9-\ufffb\U000e0000-\U000e007f]")
+
+# Everything that must not be shown as it is, in one string, with what terminals take for commands.
+EVERYTHING = "".join(map(chr, [*range(1, 0x20), *range(0x7f, 0xa0), 0xad, 0x61c, 0x180e, *range(0x200b, 0x2010),
+                               *range(0x2028, 0x202f), *range(0x2060, 0x2070), 0xfeff, *range(0xfff9, 0xfffc), 0xe0001,
+                               0xe0020, 0xe007f]))
+COMMANDS = ["\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\", "\x1b]52;c;YQ==\x07", "\x1bPq\x1b\\", "\x9d0;t\x9c", "\x9b2J",
+            "\x1b[6n", "\x1b[?1049h", "\x1bc", "\x0e", "\u009b31m"]
+SWEEP = f"a{EVERYTHING}{''.join(COMMANDS)}b"
 
 
 def hostile_strings():
@@ -88,6 +100,53 @@ class HostileTest(ModelTest):
         tensors = [(f"a{weapon}b", f"D{weapon}", [1], b"x") for weapon in WEAPONS]
         metadata = {f"key{weapon}": f"value{weapon}" for weapon in WEAPONS}
         self.everywhere(self.file(models.safetensors(tensors, metadata)))
+
+    def sweep(self):
+        """A model in which every text is all of it, in a file whose name is as much of it as a name can be."""
+        content = models.safetensors([(SWEEP, "U8", [2], b"xy"), ("future", SWEEP, [1], b"z")], {SWEEP: SWEEP, "x": SWEEP})
+        return self.file(content, f"{EVERYTHING[:200]}.safetensors".encode()[-240:].decode("utf-8", "ignore"))
+
+    def test_every_character_at_once_in_every_command(self):
+        path = self.sweep()
+        commands = [["inspect", path], ["inspect", "--full", path], ["inspect", "--json", "--full", path], ["check", path],
+                    ["show", path, SWEEP], ["show", "--json", path, SWEEP], ["show", "--stats", path, SWEEP],
+                    ["show", path, SWEEP + "!"], ["cat", path, SWEEP + "!"], ["cat", path, "future"],
+                    ["inspect", path + SWEEP], ["cat", path, SWEEP, "-o", path], [SWEEP], ["--" + SWEEP],
+                    ["inspect", path, "--filter=" + SWEEP], ["show", path, SWEEP, "--rows=" + SWEEP]]
+        for arguments in commands:
+            with self.subTest(arguments[:2]):
+                self.assert_harmless(run(*arguments))
+                self.assert_harmless(on_terminal(*arguments, columns=100), ours=True)
+
+    def test_json_has_every_character_and_gives_it_back(self):
+        path = self.sweep()
+        shown = json.loads(run("inspect", "--json", "--full", path).out)
+        self.assertEqual([tensor["name"] for tensor in shown["tensors"]], [SWEEP, "future"])
+        self.assertEqual(shown["tensors"][1]["dtype"], SWEEP)
+        self.assertEqual({key: entry["value"] for key, entry in shown["metadata"].items()}, {SWEEP: SWEEP, "x": SWEEP})
+        self.assertEqual(json.loads(run("show", "--json", path, SWEEP).out)["name"], SWEEP)
+
+    def test_names_that_objects_have_are_keys_of_json_like_any_other(self):
+        names = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "", "0", "-1", "1e3", "length"]
+        path = self.file(models.safetensors([(name, "U8", [1], b"x") for name in names], {name: name for name in names}))
+        shown = json.loads(run("inspect", "--json", "--full", path).out)
+        self.assertEqual([tensor["name"] for tensor in shown["tensors"]], names)
+        self.assertEqual({key: entry["value"] for key, entry in shown["metadata"].items()}, {name: name for name in names})
+
+    @needs_raw_arguments  # and a FIFO that is written to meanwhile
+    def test_a_progress_line(self):
+        path = self.path(f"{EVERYTHING[:150]}".replace("/", ""))
+        os.mkfifo(path)
+        terminal = Terminal("check", path, streams=("stderr",))
+        content = models.gguf([], [("w", [1 << 20], models.I8, bytes(1 << 20))])
+        with open(path, "wb", buffering=0) as fifo:
+            for i in range(8):
+                fifo.write(content[i * len(content) // 8:(i + 1) * len(content) // 8])
+                time.sleep(0.1)
+        result = terminal.finish()
+        self.assertEqual(result.status, 0, result.err)
+        self.assertIn(b"\x1b[K", result.err)
+        self.assert_harmless(Result(0, result.out, re.sub(rb"\r", b"", re.sub(rb"\x1b\[K", b"", result.err))))
 
     def test_files_of_a_set(self):
         evil = "a\x1b[31m\u202e\n.safetensors"

@@ -162,9 +162,14 @@ TEST_CASE("what repaints, reorders or hides text never reaches a terminal as it 
   for (char32_t c = 0x7F; c < 0xA0; ++c) CHECK_FALSE(is_printable(c));
   for (const char32_t c :
        {U'\u061C', U'\u200E', U'\u200F', U'\u2028', U'\u2029', U'\u202A', U'\u202B', U'\u202C',
-        U'\u202D', U'\u202E', U'\u2066', U'\u2067', U'\u2068', U'\u2069'}) {
+        U'\u202D', U'\u202E', U'\u2066', U'\u2067', U'\u2068', U'\u2069', U'\uFEFF', U'\uFFF9',
+        U'\U000E0001', U'\U000E007F'}) {
     CHECK_FALSE(is_printable(c));
   }
+  // What has no width makes one name look like another.
+  for (char32_t c = 0x200B; c < 0x2010; ++c) CHECK_FALSE(is_printable(c));
+  for (char32_t c = 0x2060; c < 0x2070; ++c) CHECK_FALSE(is_printable(c));
+  for (const char32_t c : {U'\u00AD', U'\u180E'}) CHECK_FALSE(is_printable(c));
   for (const char32_t c : {U' ', U'a', U'~', U'\u00A0', U'\u00E9', U'\u061B', U'\u061D', U'\u2010',
                            U'\u4F60', U'\U0001F60A'}) {
     CHECK(is_printable(c));
