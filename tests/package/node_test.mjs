@@ -690,6 +690,96 @@ test('metadata keys of any name are only keys', async () => {
   assert.equal({}.x, undefined);
 });
 
+/** A safetensors file of one byte for each tensor, [name, dtype]; its header is written by hand, since JSON is read. */
+function bytesOf(tensors, metadata = []) {
+  const text = JSON.stringify;
+  const parts = tensors.map(([name, dtype], i) => `${text(name)}:{"dtype":${text(dtype)},"shape":[1],"data_offsets":[${i},${i + 1}]}`);
+  const header = Buffer.from(`{${[`"__metadata__":{${metadata.map(([key, value]) => `${text(key)}:${text(value)}`).join()}}`, ...parts].join()}}`);
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([size, header, Buffer.from(tensors.map((_, i) => i))]);
+}
+
+// What objects and arrays have, what reads as a place in one, and one letter in two forms.
+const PROPERTIES = [
+  '__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty', '__defineGetter__', 'then', 'length', '0', '-1',
+  '1e3', '', ' ', 'null', 'undefined', '\u00e9', 'e\u0301', 'a.__proto__.b',
+];
+
+test('names that objects have are names of tensors and keys like any other, and change no object', async () => {
+  const before = JSON.stringify([Object.prototype, Array.prototype, Function.prototype].map((one) => Reflect.ownKeys(one).map(String)));
+  const bytes = bytesOf(PROPERTIES.map((name) => [name, 'U8']), PROPERTIES.map((name) => [name, `value of ${name}`]));
+  for (const source of [await open(bytes), await inspect(bytes)]) {
+    using model = source;
+    assert.deepEqual(model.tensors.map(({ name }) => name), PROPERTIES);
+    assert.deepEqual(Array.from(model.metadata), PROPERTIES.map((name) => [name, `value of ${name}`]));
+    assert.deepEqual(Array.from(model.metadata.keys()), PROPERTIES);
+    for (const [i, name] of PROPERTIES.entries()) {
+      assert.equal(model.metadata.get(name), `value of ${name}`);
+      assert.equal(model.metadata.typeOf(name), 'string');
+      assert.equal(model.find(name), model.tensors[i]);
+      assert.equal(model.tensor(name).byteOffset, model.tensors[0].byteOffset + i);
+    }
+    // What goes to another thread.
+    const told = structuredClone({ entries: Array.from(model.metadata.entries()), shards: model.shards, warnings: model.warnings });
+    assert.deepEqual(told.entries.map(({ key }) => key), PROPERTIES);
+    assert.deepEqual(Reflect.ownKeys(Object.fromEntries(model.metadata)).toSorted(), PROPERTIES.toSorted());
+  }
+  using plain = await open(bytesOf([['w', 'U8']]));
+  for (const name of [...PROPERTIES, 'w\0', 'w ', 'W', 'w\u200b']) {
+    assert.equal(plain.metadata.get(name), undefined, name);
+    assert.equal(plain.metadata.has(name), false, name);
+    assert.equal(plain.metadata.typeOf(name), undefined, name);
+    assert.equal(plain.find(name), undefined, name);
+    assert.throws(() => plain.tensor(name), { code: 'no_such_tensor' });
+  }
+  assert.equal(JSON.stringify([Object.prototype, Array.prototype, Function.prototype].map((one) => Reflect.ownKeys(one).map(String))), before);
+});
+
+test('dtypes that objects have are dtypes that nobody knows', async () => {
+  using model = await open(bytesOf(PROPERTIES.map((name, i) => [`t${i}`, name])));
+  for (const [i, name] of PROPERTIES.entries()) {
+    const tensor = model.tensor(`t${i}`);
+    assert.equal(tensor.dtype, name);
+    assert.deepEqual(Array.from(tensor.bytes()), [i]);
+    assert.equal(tensor.isAligned, true);
+    assert.throws(() => tensor.typed(), { code: 'wrong_type' });
+    await assert.rejects(async () => tensor.values(), { code: 'wrong_type' });
+  }
+});
+
+test('messages of errors are safe to print, whatever names are in them', async (t) => {
+  const weapon = `a\x1b[31m\r\n\x07\x7f\x9b\u00ad\u202e\u2066\u200b\u2028\ufeff\ud800\u{e0041}b`;
+  const folder = temporaryFolder(t);
+  const index = path.join(folder, 'model.safetensors.index.json');
+  fs.writeFileSync(index, JSON.stringify({ weight_map: { a: weapon.replace('\ud800', '') } }));
+  using model = await open(bytesOf([['w', 'U8'], [weapon.replace('\ud800', ''), 'strange']]));
+  for (const act of [
+    () => open(index), () => inspect(index), () => open(path.join(folder, weapon)), () => open(`http://${weapon}`),
+    () => open(url(encodeURIComponent(weapon.replace('\ud800', '')))), () => model.tensor(weapon), () => model.tensors[1].values(),
+    () => model.tensors[1].typed(),
+  ]) {
+    const { message, code } = await refusal(async () => act());
+    assert.doesNotMatch(message, /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u, JSON.stringify(message));
+    assert.ok(message.includes(`(${code}`), message);
+  }
+  const { message } = await refusal(() => open(index));
+  assert.match(message, /file "a\\x1b\[31m\\x0d\\x0a\\x07\\x7f\\u\{009b\}.*\\u\{202e\}.*\\u\{e0041\}b" is missing/);
+});
+
+test('a shard that is a FIFO is not waited for', async (t) => {
+  const folder = temporaryFolder(t);
+  const shard = path.join(folder, 'one.safetensors');
+  if (spawnSync('mkfifo', [shard]).status !== 0) return t.skip('there are no FIFOs here');
+  const index = path.join(folder, 'model.safetensors.index.json');
+  fs.writeFileSync(index, '{"weight_map":{"a":"one.safetensors"}}');
+  for (const act of [open, inspect]) {
+    const { code, file } = await refusal(() => act(index));
+    assert.deepEqual([code, file], ['system_error', shard]);
+  }
+  return undefined;
+});
+
 test('the corpus is what its truths say, and its bad files are refused', async (t) => {
   if (!corpus) return t.skip('there is no corpus here');
   let good = 0;

@@ -112,9 +112,23 @@ const KINDS: readonly (readonly [Kind, readonly ErrorCode[]])[] = [
 /** What makes an error, lent to what is loaded apart. */
 export type ErrorMaker = (code: ErrorCode, message: string, details?: ErrorDetails) => BallastError;
 
-/** The error of the class that a code belongs to. Messages end with the code, as the library's own do. */
+// What repaints a terminal, turns text around or is not seen: what the library's own messages escape (text.hpp).
+const UNSEEN = /[\p{Cc}\p{Cs}\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+
+/** A message with names of files and tensors in it, which may be anything, made safe to show. */
+function printable(text: string): string {
+  return text.replace(UNSEEN, (sign) => {
+    const hex = (sign.codePointAt(0) ?? 0).toString(16);
+    return sign < '\x80' ? `\\x${hex.padStart(2, '0')}` : `\\u{${hex.padStart(4, '0')}}`;
+  });
+}
+
+/**
+ * The error of the class that a code belongs to. Messages end with the code, as the library's own do, and are safe to
+ * print.
+ */
 export function makeError(code: ErrorCode, message: string, details: ErrorDetails = {}): BallastError {
   const told = message.includes(`(${code}`) ? message : `${message} (${code})`;
   const kind = KINDS.find(([, codes]) => codes.includes(code))?.[0] ?? FormatError;
-  return new kind(code, told, details);
+  return new kind(code, printable(told), details);
 }

@@ -45,8 +45,17 @@ function reader(file: string, descriptor: number, size: number | undefined) {
     attempt(file, () => fs.readSync(descriptor, room, 0, Math.min(room.length, MOST), size === undefined ? null : position));
 }
 
-function pathInput(file: string): Input {
-  const open = () => attempt(file, () => fs.openSync(file, 'r'));
+/** What nobody named is a file: a FIFO would wait for its writer, and a device may have no end. */
+function requireFile(file: string): void {
+  const status = attempt(file, () => fs.statSync(file));
+  if (!status.isFile() && !status.isDirectory()) throw failure(file, new Error('Operation not supported'));
+}
+
+function pathInput(file: string, isNamed = true): Input {
+  const open = () => {
+    if (!isNamed) requireFile(file);
+    return attempt(file, () => fs.openSync(file, 'r'));
+  };
   return {
     path: file,
     name: path.basename(file),
@@ -73,7 +82,7 @@ function pathInput(file: string): Input {
         throw error;
       }
     },
-    sibling: (name) => pathInput(path.join(path.dirname(file), name)),
+    sibling: (name) => pathInput(path.join(path.dirname(file), name), false),
   };
 }
 
