@@ -40,7 +40,10 @@ constexpr std::size_t kPiece = std::size_t{1} << 20;
 // Between two looks of the caller where no page is asked for.
 constexpr int kBetweenLooksMs = 5;
 
-[[noreturn]] void throw_errno() { throw std::system_error(errno, std::system_category()); }
+[[noreturn]] void throw_errno() {
+  const int error = errno;  // memory for the exception is taken first, and may set another
+  throw std::system_error(error, std::system_category());
+}
 
 std::size_t page_size() noexcept { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 

@@ -20,7 +20,10 @@ static_assert(sizeof(off_t) == 8, "files over 2 GiB: compile with -D_FILE_OFFSET
 // more.
 constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
 
-[[noreturn]] void throw_errno() { throw std::system_error(errno, std::system_category()); }
+[[noreturn]] void throw_errno() {
+  const int error = errno;  // memory for the exception is taken first, and may set another
+  throw std::system_error(error, std::system_category());
+}
 
 /// Repeats a call until no signal interrupts it; an error is thrown.
 template <class Call>

@@ -122,7 +122,9 @@ Mapping Mapping::map(const File& file, std::uint64_t offset, std::size_t length)
   }
   void* const base = ::mmap(nullptr, lead + length, PROT_READ, MAP_SHARED, file.descriptor(),
                             static_cast<off_t>(offset - lead));
-  if (base == MAP_FAILED) throw std::system_error(errno, std::system_category());
+  const int error =
+      errno;  // memory for the exception is taken before it is made, and may set another
+  if (base == MAP_FAILED) throw std::system_error(error, std::system_category());
   return Mapping({static_cast<const std::byte*>(base) + lead, length});
 }
 

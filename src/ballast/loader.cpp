@@ -132,7 +132,7 @@ class Loader::State {
  public:
   explicit State(const LoaderOptions& options) : options_(options), placer_(placing(options)) {}
 
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return options_.path; }
+  [[nodiscard]] std::filesystem::path take_path() noexcept { return std::move(options_.path); }
 
   [[nodiscard]] std::span<std::byte> prepare(std::size_t want) {
     const std::span<std::byte> room = decoding_ ? decoding_->room() : placer_.room();
@@ -201,7 +201,7 @@ auto Loader::guarded(Work work) {
   try {
     return work(*state_);
   } catch (const Error& error) {
-    const std::filesystem::path path = state_->path();
+    const std::filesystem::path path = state_->take_path();  // a copy could fail before cancel()
     cancel();
     if (path.empty()) throw;
     throw error.with_path(path.string());

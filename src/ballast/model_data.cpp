@@ -1,7 +1,7 @@
 #include <ballast/model_data.hpp>
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 #include "ballast/model_data_storage.hpp"
@@ -122,8 +122,8 @@ bool ModelData::unchanged() const noexcept {
     const std::filesystem::path& at = storage_->path;
     const platform::FileStatus now = at.empty() ? storage_->file.status() : platform::status_of(at);
     return now.identity == storage_->identity;
-  } catch (const std::system_error&) {
-    return false;  // nothing is there, or nothing that may be looked at
+  } catch (const std::exception&) {
+    return false;  // nothing is there, nothing that may be looked at, or no memory to say which
   }
 }
 
@@ -148,8 +148,8 @@ bool ModelData::intact(std::size_t offset, std::size_t length) const noexcept {
   try {
     const std::uint64_t end = storage_->offset + range.offset + range.length;
     return storage_->file.status().identity.size >= end;
-  } catch (const std::system_error&) {
-    return false;
+  } catch (const std::exception&) {
+    return false;  // as above
   }
 }
 

@@ -17,7 +17,9 @@ constexpr std::size_t kLargestPiece = std::size_t{8} << 20;
 
 std::FILE* open_for_writing(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) throw Error({errno, std::generic_category()}, "open", path);
+  const int error =
+      errno;  // memory for the exception is taken before it is made, and may set another
+  if (file == nullptr) throw Error({error, std::generic_category()}, "open", path);
   return file;
 }
 

@@ -46,7 +46,7 @@ const TempDir& folder() {
   return kFolder;
 }
 
-// ---- Files --------------------------------------------------------------------------------------
+// ---- Files -------------------------------------------------------------------------------------
 
 /// A model with some of everything, and a tensor of so many bytes.
 Bytes gguf(std::uint64_t size) {
@@ -108,7 +108,7 @@ Bytes stream(const fs::path& path) {
   return bytes_of(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
-// ---- Comparing ----------------------------------------------------------------------------------
+// ---- Comparing ---------------------------------------------------------------------------------
 
 void require(bool holds, const char* what) {
   if (!holds) throw WrongAnswer(what);
@@ -134,7 +134,7 @@ void require_same(const Model& model, const Model& right) {
   require(model.metadata().size() == right.metadata().size(), "entries are missing");
 }
 
-// ---- Descriptors --------------------------------------------------------------------------------
+// ---- Descriptors -------------------------------------------------------------------------------
 
 /// A pipe that does not block, into which somebody writes once it has been asked for bytes in vain.
 class LatePipe {
@@ -189,19 +189,7 @@ class OpenFile {
   int descriptor_ = -1;
 };
 
-// ---- The loader ---------------------------------------------------------------------------------
-
-/// A loader that has thrown holds nothing, and takes nothing any more.
-void require_ended(Loader& loader) {
-  const Paused paused;
-  require(loader.progress().done == 0 && !loader.progress().total, "a failed loader holds bytes");
-  try {
-    loader.push(bytes_of("more"));
-  } catch (const Error& error) {
-    return require(error.code() == Errc::misuse, "a failed loader refuses for a wrong reason");
-  }
-  throw WrongAnswer("a failed loader goes on");
-}
+// ---- The loader --------------------------------------------------------------------------------
 
 void load_by_pieces(const fs::path& path, std::span<const std::byte> file,
                     std::span<const std::byte> right) {
@@ -222,7 +210,7 @@ void load_by_pieces(const fs::path& path, std::span<const std::byte> file,
   }
 }
 
-// ---- All of them --------------------------------------------------------------------------------
+// ---- All of them -------------------------------------------------------------------------------
 
 class Collection {
  public:
@@ -338,6 +326,17 @@ void advise(const fs::path& path, std::span<const std::byte> right) {
 }
 
 }  // namespace
+
+void require_ended(Loader& loader) {
+  const Paused paused;
+  require(loader.progress().done == 0 && !loader.progress().total, "a failed loader holds bytes");
+  try {
+    loader.push(bytes_of("more"));
+  } catch (const Error& error) {
+    return require(error.code() == Errc::misuse, "a failed loader refuses for a wrong reason");
+  }
+  throw WrongAnswer("a failed loader goes on");
+}
 
 const std::vector<Scenario>& scenarios() {
   static const Collection kCollection;

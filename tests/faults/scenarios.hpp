@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <ballast/loader.hpp>
+
 namespace ballast::test {
 
 /// A load that seemed to work, and did not; or an answer that cannot be.
@@ -30,6 +32,9 @@ struct Scenario {
 
 /// Those in which somebody mapped a file and gives advice about it.
 [[nodiscard]] const std::vector<Scenario>& advice_scenarios();
+
+/// Throws WrongAnswer where a loader that has thrown holds bytes, or takes more of them.
+void require_ended(Loader& loader);
 
 /// Where their files are.
 [[nodiscard]] const std::filesystem::path& scenario_folder();

@@ -179,8 +179,7 @@ Held held() noexcept { return {descriptors, mapped_bytes}; }
 
 }  // namespace ballast::test
 
-// ---- What the linker puts in place
-// ----------------------------------------------------------------
+// ---- What the linker puts in place -------------------------------------------------------------
 
 using ballast::test::Call;
 using ballast::test::Effect;

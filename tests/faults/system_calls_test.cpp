@@ -47,7 +47,7 @@ Belongings belongings() {
   return {held(), std::distance(begin(all), end(all)), mapped_files()};
 }
 
-// ---- What is due --------------------------------------------------------------------------------
+// ---- What is due -------------------------------------------------------------------------------
 
 /// Calls that are repeated where a signal interrupts them.
 bool is_repeated(Call call) noexcept {
@@ -101,7 +101,7 @@ std::string fault_of(const Scenario& scenario, const Fault& fault, const Error& 
   return {};
 }
 
-// ---- One after the other ------------------------------------------------------------------------
+// ---- One after the other -----------------------------------------------------------------------
 
 /// What is wrong with a load in which a call fails; empty where nothing is.
 std::string run_with(const Scenario& scenario, const Fault& fault, std::uint64_t nth,
