@@ -6,7 +6,8 @@
 //     refused first, or the same count at the end;
 //   - a model that ends behind the file is refused before its end is missed, where it is larger
 //     than may be allocated;
-//   - a last tensor of an unknown dtype has no end.
+//   - a last tensor of an unknown dtype has no end;
+//   - bytes behind the model come before it is known that an empty tensor lies behind the file.
 // And the first bytes of a file of known length tell how many bytes follow the model, but not
 // whether they are another model; they are refused as trailing bytes, or not yet.
 #pragma once
@@ -221,8 +222,9 @@ inline bool is_told_by_its_end(Errc code) {
 inline bool may_differ(Errc whole, Errc other, bool knows_total) {
   if (whole == Errc::glued_files && other == Errc::trailing_bytes) return true;
   if (knows_total || other == Errc::ok) return false;
-  return whole == Errc::count_too_large ||
-         (whole == Errc::outside_file && other == Errc::too_large) ||
+  constexpr std::array kBefore{Errc::too_large, Errc::trailing_bytes, Errc::glued_files};
+  const bool is_before = std::ranges::find(kBefore, other) != kBefore.end();
+  return whole == Errc::count_too_large || (whole == Errc::outside_file && is_before) ||
          (is_told_by_its_end(whole) && other == Errc::unknown_end);
 }
 

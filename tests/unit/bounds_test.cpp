@@ -8,16 +8,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <ballast/format.hpp>
 #include <ballast/loader.hpp>
+#include <ballast/name_index.hpp>
 
 #include "ballast/shards.hpp"
 #include "tests/support/bounds.hpp"
-#include "tests/support/collisions.hpp"
 #include "tests/support/gguf_builder.hpp"
 #include "tests/support/safetensors_builder.hpp"
 
@@ -146,14 +147,29 @@ std::string empty_tensor(const std::string& name) {
 
 std::string weight_map(const std::string& object) { return R"({"weight_map":)" + object + "}"; }
 
-/// Names whose hashes agree in so many of their lowest bits. With nine, 192 to 384 of them want
-/// each place that is taken: as many as can, and are not taken for hostile. With twelve they are
-/// sorted.
-std::string colliding(std::size_t i, unsigned bits) {
-  static const std::vector<std::string> kFew = colliding_names(30'000, 9);
-  static const std::vector<std::string> kMany = colliding_names(3'000, 12);
-  const std::vector<std::string>& names = bits == 9 ? kFew : kMany;
-  return names[i % names.size()] + std::string(i / names.size(), 'x');
+/// Different names whose hashes, taken modulo a power of two, are small: whatever the size of a
+/// table, they want few of its places, all in a row.
+std::vector<std::string> names_near(std::size_t count, std::uint64_t modulus,
+                                    std::uint64_t places) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; names.size() < count; ++i) {
+    std::string name = number(i);
+    if (NameIndex::hash(name) % modulus < places) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+/// As many as can want the same places, time and again, and are not taken for hostile: some 200 to
+/// 400 before there is a gap.
+const std::string& unnoticed(std::size_t i) {
+  static const std::vector<std::string> kNames = names_near(30'000, 512, 8);
+  return kNames.at(i);
+}
+
+/// So many that they are sorted instead, in every table of up to 2^17 places.
+const std::string& hostile(std::size_t i) {
+  static const std::vector<std::string> kNames = names_near(90'000, std::uint64_t{1} << 17, 4096);
+  return kNames.at(i);
 }
 
 /// How many items of `each` bytes are one more than a vector holds that doubled as often as it had
@@ -281,12 +297,12 @@ constexpr Row kGguf[]{
      Errc::duplicate_tensor},
     {"names that collide as much as they can unnoticed",
      [](std::size_t size) {
-       return gguf_tensors(size, [](std::size_t i) { return gguf_tensor(colliding(i, 9)); });
+       return gguf_tensors(size, [](std::size_t i) { return gguf_tensor(unnoticed(i)); });
      },
      Errc::ok, read_lazily},
     {"names that collide until they are sorted",
      [](std::size_t size) {
-       return gguf_tensors(size, [](std::size_t i) { return gguf_tensor(colliding(i, 12)); });
+       return gguf_tensors(size, [](std::size_t i) { return gguf_tensor(hostile(i)); });
      },
      Errc::ok, read_lazily},
     {"long keys that differ at their end",
@@ -405,15 +421,14 @@ constexpr Row kSafetensors[]{
     {"names that collide as much as they can unnoticed",
      [](std::size_t size) {
        return safetensors_of(
-           listed(size, [](std::size_t i) { return empty_tensor(colliding(i, 9)); }));
+           listed(size, [](std::size_t i) { return empty_tensor(unnoticed(i)); }));
      },
      Errc::ok, read_lazily},
     {"names that collide until they are sorted",
      [](std::size_t size) {
        return safetensors_of(
            R"({"__metadata__":)" +
-           listed(size, [](std::size_t i) { return json_string(colliding(i, 12)) + R"(:"")"; }) +
-           "}");
+           listed(size, [](std::size_t i) { return json_string(hostile(i)) + R"(:"")"; }) + "}");
      },
      Errc::ok, read_lazily},
     {"metadata of empty strings, byte by byte",
@@ -481,7 +496,7 @@ constexpr Row kIndex[]{
     {"names that collide until they are sorted",
      [](std::size_t size) {
        return bytes_of(weight_map(
-           listed(size, [](std::size_t i) { return json_string(colliding(i, 12)) + R"(:"a")"; })));
+           listed(size, [](std::size_t i) { return json_string(hostile(i)) + R"(:"a")"; })));
      },
      Errc::ok, read_index},
 };
