@@ -1,4 +1,5 @@
-// Blocks of any bytes through the decoders of every dtype and through the statistics.
+// Blocks of any bytes through the decoders of a family of dtypes, or of all, and through the
+// statistics.
 //
 // Every level gives the bits of the scalar build, a range of values is that part of all of them,
 // nothing is read or written beyond its end (by the sanitizers), and a histogram holds every finite
@@ -7,11 +8,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <numeric>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <ballast/decode.hpp>
@@ -19,14 +20,39 @@
 #include <ballast/values.hpp>
 
 #include "platform/instruction_set.hpp"
+#include "tests/fuzz/require.hpp"
 #include "tests/support/scalar_decode.hpp"
 
 namespace ballast::test {
 namespace {
 
-void require(bool holds) {
-  if (!holds) std::abort();
+// Which dtypes: "float", "block", "k" or "iq"; all of them where the build does not say.
+#ifndef BALLAST_FUZZ_FAMILY
+#define BALLAST_FUZZ_FAMILY ""
+#endif
+constexpr std::string_view kFamily = BALLAST_FUZZ_FAMILY;
+
+bool is_among(std::span<const decode::Row> rows, DType dtype) {
+  return std::ranges::find(rows, dtype, &decode::Row::dtype) != rows.end();
 }
+
+std::string_view family_of(DType dtype) {
+  if (is_among(decode::iq_rows(), dtype)) return "iq";
+  if (is_among(decode::block_rows(), dtype)) return name(dtype).ends_with("_K") ? "k" : "block";
+  return "float";
+}
+
+std::vector<DType> dtypes() {
+  std::vector<DType> found;
+  for (std::size_t i = 0; i < kDTypes.size(); ++i) {
+    const auto dtype = static_cast<DType>(i);
+    if (!info(dtype).has_size()) continue;
+    if (kFamily.empty() || kFamily == family_of(dtype)) found.push_back(dtype);
+  }
+  return found;
+}
+
+void require(bool holds) { test::require(holds, "what a decoder promises"); }
 
 bool same(std::span<const float> left, std::span<const float> right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](float a, float b) {
@@ -104,8 +130,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace ballast;
   constexpr std::size_t kHead = 5;
   if (size < kHead) return 0;
-  const auto dtype = static_cast<DType>(data[0] % kDTypes.size());
-  if (!info(dtype).has_size()) return 0;
+  static const std::vector<DType> kChoice = test::dtypes();
+  const DType dtype = kChoice[data[0] % kChoice.size()];
   const std::size_t first = data[1] + 256U * data[2];
   const std::size_t length = data[3] + 256U * data[4];
   const std::size_t block = info(dtype).block_bytes;

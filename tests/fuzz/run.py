@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Runs the libFuzzer targets of a build folder, one or more at a time, and says what they reached and found.
+
+    run.py BUILD --hours 2 --jobs 2              every target, for two hours each
+    run.py BUILD --minutes 10 zstd loader        these two
+
+Each target has a corpus of its own that grows from run to run, by default in BUILD/fuzz-corpus; it begins with the
+committed one (tests/fuzz/corpus/NAME) and with what the build made (BUILD/tests/fuzz/seeds/NAME), neither of which is
+written to. At the end it is reduced to what reaches as much. With a build that counts coverage, and llvm-profdata and
+llvm-cov, the lines and branches of src/ are counted that the corpora reach.
+
+Exit status 1: something was found. What it was, where the input lies, and how to see it again is printed.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+FINDINGS = ("crash-", "leak-", "oom-", "timeout-", "slow-unit-")
+STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    executions: int = 0
+    speed: int = 0
+    cov: int = 0
+    features: int = 0
+    corpus: int = 0
+    rss: int = 0
+    status: int = 0
+    output: str = ""
+    findings: list = dataclasses.field(default_factory=list)
+
+    @property
+    def failed(self):
+        return self.status != 0 or bool(self.findings)
+
+
+def number(name, output):
+    found = re.findall(rf"^stat::{name}:\s+(\d+)", output, re.MULTILINE)
+    return int(found[-1]) if found else 0
+
+
+def environment():
+    variables = dict(os.environ)
+    # By default freed memory is kept from use up to 256 MB, which the limit of memory would count.
+    variables["ASAN_OPTIONS"] = "quarantine_size_mb=32:" + variables.get("ASAN_OPTIONS", "")
+    variables["LLVM_PROFILE_FILE"] = os.devnull
+    return variables
+
+
+def programs(build, names):
+    """The libFuzzer programs by the names of their targets."""
+    found = {path.name.removeprefix("fuzz-"): path for path in sorted((build / "tests/fuzz").glob("fuzz-*"))
+             if path.is_file() and os.access(path, os.X_OK) and "seeds" not in path.name and "finding" not in path.name}
+    if missing := [name for name in names if name not in found and not (build / f"tests/fuzz/fuzz-{name}").is_file()]:
+        sys.exit(f"{build} has no libFuzzer program for: {', '.join(missing)} (BALLAST_BUILD_FUZZ, Clang)")
+    if not names and not found:
+        sys.exit(f"{build} has no libFuzzer programs (BALLAST_BUILD_FUZZ, Clang)")
+    return {name: build / f"tests/fuzz/fuzz-{name}" for name in names} or found
+
+
+def seeds(build, name):
+    return [folder for folder in (HERE / "corpus" / name, build / "tests/fuzz/seeds" / name) if folder.is_dir()]
+
+
+def found_in(folder):
+    return sorted(path for path in folder.iterdir() if path.name.startswith(FINDINGS))
+
+
+def fuzz(program, name, corpus, artifacts, begun_with, seconds):
+    corpus.mkdir(parents=True, exist_ok=True)
+    artifacts.mkdir(parents=True, exist_ok=True)
+    before = set(found_in(artifacts))
+    dictionary = HERE / f"{name}.dict"
+    # The first folder is the only one that it writes to.
+    command = [program, corpus, *begun_with, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=20",
+               f"-artifact_prefix={artifacts}/", "-print_final_stats=1", "-reload=0",
+               *([f"-dict={dictionary}"] if dictionary.is_file() else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          env=environment(), check=False)
+    result = Result(name, status=done.returncode, output=done.stdout)
+    result.executions = number("number_of_executed_units", done.stdout)
+    result.speed = number("average_exec_per_sec", done.stdout)
+    result.rss = number("peak_rss_mb", done.stdout)
+    if lines := STATUS.findall(done.stdout):
+        _, result.cov, result.features, result.corpus = (int(text) for text in lines[-1])
+    result.findings = [path for path in found_in(artifacts) if path not in before]
+    return result
+
+
+def reduce_corpus(program, corpus, begun_with):
+    """Keeps what reaches everything that is reached; the corpus stays as it is where that fails."""
+    with tempfile.TemporaryDirectory(dir=corpus.parent) as folder:
+        reduced = pathlib.Path(folder) / "reduced"
+        reduced.mkdir()
+        done = subprocess.run([program, "-merge=1", "-rss_limit_mb=2048", "-timeout=20", reduced, corpus, *begun_with],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), check=False)
+        if done.returncode == 0 and any(reduced.iterdir()):
+            shutil.rmtree(corpus)
+            shutil.move(reduced, corpus)
+    return len(list(corpus.iterdir()))
+
+
+def report(result):
+    print(f"{result.name:14} {result.executions:>12} executions {result.speed:>8}/s {result.cov:>7} cov "
+          f"{result.features:>7} ft {result.corpus:>6} files {result.rss:>6} MB "
+          f"{len(result.findings)} found", flush=True)
+
+
+def explain(result, program):
+    print(f"\n{result.name}: exit status {result.status}")
+    print("\n".join(result.output.splitlines()[-60:]))
+    for path in result.findings:
+        print(f"found: {path}\nagain: {program} {path}")
+
+
+def tool(name):
+    return next((path for path in map(shutil.which, (f"{name}-19", name)) if path), None)
+
+
+def counts_coverage(program):
+    return b"__llvm_prf" in program.read_bytes()
+
+
+def coverage(build, targets, corpora):
+    """Lines and branches of src/ that the corpora reach; nothing where the build does not count."""
+    profdata, cov = tool("llvm-profdata"), tool("llvm-cov")
+    counting = {name: program for name, program in targets.items() if counts_coverage(program)}
+    if not (profdata and cov and counting):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        for name, program in counting.items():
+            variables = environment() | {"LLVM_PROFILE_FILE": f"{folder}/{name}.profraw"}
+            subprocess.run([program, "-runs=0", corpora / name, *seeds(build, name)], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, env=variables, check=False)
+        merged = f"{folder}/all.profdata"
+        counts = sorted(pathlib.Path(folder).glob("*.profraw"))
+        subprocess.run([profdata, "merge", "-sparse", "-o", merged, *counts], check=True)
+        first, *others = counting.values()
+        done = subprocess.run([cov, "export", "-summary-only", f"-instr-profile={merged}", first,
+                               *(f"-object={program}" for program in others),
+                               f"-sources={HERE.parent.parent / 'src'}"], stdout=subprocess.PIPE, check=True)
+    totals = json.loads(done.stdout)["data"][0]["totals"]
+    return {kind: (totals[kind]["covered"], totals[kind]["count"]) for kind in ("lines", "branches")}
+
+
+def parsed_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path, metavar="BUILD")
+    parser.add_argument("targets", nargs="*", metavar="NAME")
+    parser.add_argument("--hours", type=float, default=0)
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--seconds", type=float, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
+    parser.add_argument("--corpus", type=pathlib.Path, help="where the corpora grow")
+    parser.add_argument("--short", action="store_true", help="throw the corpora away, and count no lines: a test")
+    arguments = parser.parse_intermixed_args()
+    arguments.time = int(arguments.hours * 3600 + arguments.minutes * 60 + arguments.seconds)
+    if arguments.time <= 0:
+        parser.error("for how long? --hours, --minutes or --seconds")
+    return arguments
+
+
+def run(arguments, corpora):
+    build = arguments.build.resolve()
+    targets = programs(build, arguments.targets)
+
+    def one(name):
+        begun_with = seeds(build, name)
+        artifacts = build / "tests/fuzz/found" / name
+        result = fuzz(targets[name], name, corpora / name, artifacts, begun_with, arguments.time)
+        if not arguments.short and not result.failed:
+            result.corpus = reduce_corpus(targets[name], corpora / name, begun_with)
+        report(result)
+        return result
+
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        results = list(pool.map(one, targets))
+    if len(results) > 1:
+        report(Result("all", executions=sum(r.executions for r in results), speed=sum(r.speed for r in results),
+                      cov=max(r.cov for r in results), features=sum(r.features for r in results),
+                      corpus=sum(r.corpus for r in results), rss=max(r.rss for r in results),
+                      findings=[path for r in results for path in r.findings]))
+    if not arguments.short and (reached := coverage(build, targets, corpora)):
+        for kind, (covered, count) in reached.items():
+            print(f"{kind} of src/: {covered} of {count} ({100 * covered / max(count, 1):.1f} %)")
+    for result in filter(lambda r: r.failed, results):
+        explain(result, targets[result.name])
+    return 1 if any(result.failed for result in results) else 0
+
+
+def main():
+    arguments = parsed_arguments()
+    if not arguments.short:
+        return run(arguments, (arguments.corpus or arguments.build / "fuzz-corpus").resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        return run(arguments, pathlib.Path(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
