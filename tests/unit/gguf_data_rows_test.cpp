@@ -6,6 +6,7 @@
 
 #include "tests/support/gguf_builder.hpp"
 #include "tests/support/hostile.hpp"
+#include "tests/support/safetensors_builder.hpp"
 
 namespace ballast::test {
 namespace {
@@ -215,6 +216,7 @@ void add_neighbour_rows(std::vector<HostileRow>& table) {
 
 void add_end_rows(std::vector<HostileRow>& table) {
   constexpr std::size_t kCap = std::size_t{1} << 20;
+  const Bytes other = SafetensorsBuilder().tensor({.name = "w", .shape = {1}}).build().bytes();
   const Sample good = three().build();
   const Sample unpadded = three().without_final_padding().build();
   // A cut file has its end elsewhere.
@@ -298,6 +300,12 @@ void add_end_rows(std::vector<HostileRow>& table) {
        .sample = three().trailing(good.with_tail(Bytes(2 * kCap)).bytes()).build(),
        .refusal = Errc::glued_files,
        .at = "padded.end"},
+      {.fact = "a model of another format behind a GGUF is glued to it, too",
+       .sample = three().trailing(other).build(),
+       .refusal = Errc::glued_files,
+       .at = "padded.end",
+       .expected = good.size(),
+       .actual = good.size() + other.size()},
       {.fact = "a GGUF without tensors and another one glued to it are refused",
        .sample = GgufBuilder().trailing(good.bytes()).build(),
        .refusal = Errc::glued_files,

@@ -9,6 +9,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "tests/support/gguf_builder.hpp"
 #include "tests/support/hostile.hpp"
 #include "tests/support/safetensors_builder.hpp"
 
@@ -321,6 +322,7 @@ void add_end_rows(std::vector<HostileRow>& table) {
   ParseOptions lenient;
   lenient.lenient = true;
   SafetensorsBuilder glued = builder;
+  const Sample other = SafetensorsBuilder(builder).trailing(GgufBuilder().build().bytes()).build();
   const std::vector<HostileRow> rows{
       {.fact = "data that lack a byte are refused",
        .sample = cut(good.size() - 1),
@@ -368,6 +370,17 @@ void add_end_rows(std::vector<HostileRow>& table) {
        .refusal = Errc::glued_files,
        .at = "data.end",
        .expected = good.size()},
+      {.fact = "a model of another format behind safetensors is glued to it, too",
+       .sample = other,
+       .refusal = Errc::glued_files,
+       .at = "data.end",
+       .expected = good.size(),
+       .actual = other.size()},
+      {.fact = "lenient, that is refused all the same",
+       .sample = other,
+       .refusal = Errc::glued_files,
+       .at = "data.end",
+       .options = {.lenient = true}},
       {.fact = "lenient, two files glued together are refused all the same",
        .sample = glued.trailing(good.bytes()).build(),
        .refusal = Errc::glued_files,
