@@ -50,6 +50,26 @@ function largeModel() {
   return Buffer.concat([head, Buffer.from(header), Buffer.from(data.buffer)]);
 }
 
+/** What a page must not do: each is a name, a key and a value. It says so in `globalThis.owned` where it is done. */
+const WEAPONS = [
+  '<script>globalThis.owned=1</script>', '<img src=x onerror=globalThis.owned=1>', '<svg onload=globalThis.owned=1>',
+  '"><iframe srcdoc="<script>parent.owned=1</script>">', 'javascript:globalThis.owned=1', 'https://ballast.invalid/tracked',
+  '<a href="javascript:globalThis.owned=1">x</a>', '<link rel=stylesheet href=/owned.css>', '<style>@import "/owned.css"</style>',
+  '<form action=/owned><button>x</button></form>', '<base href=//ballast.invalid/>', '<meta http-equiv=refresh content=0;url=/owned>',
+  '\u202egnp.exe', '\u2066x\u2069', '\u200b', '\ufeff', '\x1b]8;;https://ballast.invalid\x07', '\x00', '\x7f\x9b', '__proto__', 'constructor', 'toString',
+];
+const KEYS = ['general.url', 'general.source.url', 'general.repo_url', 'general.name', 'tokenizer.chat_template', ...WEAPONS];
+
+function hostileModel() {
+  const text = JSON.stringify;
+  const metadata = KEYS.map((key, i) => `${text(key)}:${text(WEAPONS[i % WEAPONS.length])}`).join();
+  const tensors = WEAPONS.map((name, i) => `${text(name)}:{"dtype":"U8","shape":[1],"data_offsets":[${i},${i + 1}]}`).join();
+  const header = Buffer.from(`{"__metadata__":{${metadata}},${tensors},"dtype":{"dtype":${text(WEAPONS[0])},"shape":[0],"data_offsets":[0,0]}}`);
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([head, header, Buffer.alloc(WEAPONS.length)]);
+}
+
 const filesIn = (folder) => fs.readdirSync(folder, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
 
@@ -71,6 +91,7 @@ let server;
 before(async () => {
   fs.writeFileSync(path.join(work, 'large.safetensors'), largeModel());
   fs.writeFileSync(path.join(work, 'large.safetensors.gz'), zlib.gzipSync(fs.readFileSync(path.join(work, 'large.safetensors')), { level: 1 }));
+  fs.writeFileSync(path.join(work, 'hostile.safetensors'), hostileModel());
   // Mostly a hole: its last row begins with 1, 2, 3.
   const [rows, columns] = [200_000, 100_000];
   const header = JSON.stringify({ huge: { dtype: 'U8', shape: [rows, columns], data_offsets: [0, rows * columns] } });
@@ -107,6 +128,20 @@ describe('the demo as it is built', () => {
     assert.equal(sizes().filter(isOther).length, 2);
   });
 
+  test('its policy lets nothing in but its own scripts and styles, and no text become either', () => {
+    const page = fs.readFileSync(path.join(BALLAST_DEMO, 'index.html'), 'utf8');
+    const [, policy] = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(page);
+    assert.ok(page.indexOf(policy) < page.indexOf('<script'), 'what comes before a policy is not under it');
+    const rules = Object.fromEntries(policy.split('; ').map((rule) => [rule.split(' ')[0], rule.split(' ').slice(1)]));
+    assert.deepEqual(rules['default-src'], ["'none'"]);
+    assert.deepEqual(rules['script-src'], ["'self'", "'wasm-unsafe-eval'"]);
+    for (const name of ['style-src', 'img-src', 'worker-src']) assert.deepEqual(rules[name], ["'self'"], name);
+    for (const name of ['base-uri', 'form-action']) assert.deepEqual(rules[name], ["'none'"], name);
+    for (const name of ['object-src', 'frame-src', 'script-src-elem', 'script-src-attr']) assert.equal(rules[name], undefined, name);
+    assert.ok(rules['connect-src'].includes('https:'), 'models are anywhere');
+    assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval'(?<!wasm-unsafe-eval')|data:|blob:|\*(?!;|$| |:)/);
+  });
+
   test('all of it is its own: no address of another host, no script in the page', () => {
     for (const file of filesIn(BALLAST_DEMO).filter((name) => /\.(html|css|js)$/.test(name))) {
       const text = fs.readFileSync(file, 'utf8');
@@ -120,8 +155,8 @@ describe('the demo as it is built', () => {
 
 describe('the server of the demo', () => {
   /** Asks for a path as it is written, dots and all. */
-  const ask = (url, target) => new Promise((resolve, reject) => {
-    http.get({ ...new URL(url), hostname: '127.0.0.1', port: new URL(url).port, path: target, agent: false }, (response) => {
+  const ask = (url, target, headers = {}) => new Promise((resolve, reject) => {
+    http.get({ ...new URL(url), hostname: '127.0.0.1', port: new URL(url).port, path: target, headers, agent: false }, (response) => {
       response.toArray().then((pieces) => resolve({ status: response.statusCode, text: Buffer.concat(pieces).toString() }), reject);
     }).on('error', reject);
   });
@@ -140,15 +175,63 @@ describe('the server of the demo', () => {
     const script = /src="\.(\/assets\/[^"]+\.js)"/.exec(page.text)[1];
     assert.equal((await ask(url, script)).status, 200);
     // What is not there may be answered by the page, but by no file from elsewhere.
-    for (const target of ['/../package.json', '/..%2f..%2fpackage.json', '/%2e%2e/%2e%2e/README.md', '/@fs/etc/passwd', '/etc/passwd']) {
+    for (const target of [
+      '/../package.json', '/..%2f..%2fpackage.json', '/%2e%2e/%2e%2e/README.md', '/@fs/etc/passwd', '/etc/passwd',
+      '/%252e%252e/%252e%252e/README.md', '/..%252f..%252fREADME.md', '/..\\..\\README.md', '/..%5c..%5cREADME.md', '//etc/passwd',
+      '/assets/../../../README.md', '/assets/..%2f..%2f..%2fREADME.md', '/README.md%00', '/index.html%00/../../README.md', '/.%2e/.%2e/README.md',
+      '/%c0%ae%c0%ae/README.md', 'http://127.0.0.1/../../README.md', 'file:///etc/passwd', '/@fs//etc/passwd', '/@id/../package.json', '/assets', '/assets/', '/samples/',
+    ]) {
       const { status, text } = await ask(url, target);
       assert.ok(status >= 400 || text === page.text, `${target}: ${status} ${text.slice(0, 100)}`);
+    }
+    // A name that somebody else's server gives this address to is not a name of it.
+    for (const host of ['evil.example', 'evil.example:4173', '127.0.0.1.evil.example', 'localhost.evil.example']) {
+      const { status, text } = await ask(url, '/', { Host: host });
+      assert.equal(status, 403, host);
+      assert.doesNotMatch(text, /id="app"/);
     }
     for (const address of Object.values(os.networkInterfaces()).flat().filter(({ internal, family }) => !internal && family === 'IPv4')) {
       await assert.rejects(fetch(`http://${address.address}:${new URL(url).port}/`));
     }
     assert.deepEqual(await ended, [0, null]);
     assert.match(said, /Nobody has asked for anything/);
+  });
+});
+
+describe('the server of a demo with links in its folder', () => {
+  test('gives what lies in the folder, and nothing that a link leads out to', async () => {
+    const folder = path.join(work, 'linked');
+    fs.mkdirSync(path.join(folder, 'deep'), { recursive: true });
+    fs.writeFileSync(path.join(work, 'secret.html'), 'secret');
+    fs.mkdirSync(path.join(work, 'secrets'));
+    fs.writeFileSync(path.join(work, 'secrets/index.html'), 'secret');
+    fs.writeFileSync(path.join(folder, 'index.html'), 'the page');
+    fs.writeFileSync(path.join(folder, 'deep/a b.txt'), 'inside');
+    for (const [link, to] of Object.entries({ 'out.html': '../secret.html', up: '..', secrets: '../secrets', 'deep/in.txt': 'a b.txt' })) {
+      fs.symlinkSync(to, path.join(folder, link));
+    }
+    const env = { ...process.env, BALLAST_IDLE_SECONDS: '30' };
+    const child = spawn(process.execPath, [path.join(BALLAST_SOURCE, 'web/demo/serve.mjs'), folder], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => { said += text; });
+    while (!said.includes('\n')) await once(child.stdout, 'data');
+    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(said);
+    const get = async (target) => {
+      const response = await fetch(url + target);
+      return [response.status, await response.text()];
+    };
+    for (const target of ['/out.html', '/out', '/up/secret.html', '/up/secret', '/secrets/', '/secrets', '/secrets/index.html', '/deep/..%2fup/secret.html', '/out.html?x', '/%6fut.html', '/x%00', '/%zz']) {
+      const [status, text] = await get(target);
+      assert.ok(status === 403, `${target}: ${status}`);
+      assert.doesNotMatch(text, /secret/);
+    }
+    assert.deepEqual(await get('/'), [200, 'the page']);
+    assert.deepEqual(await get('/deep/a%20b.txt'), [200, 'inside']);
+    assert.deepEqual(await get('/deep/in.txt'), [200, 'inside']);
+    assert.deepEqual(await get('/deep/'), [200, 'the page']); // no list of what is there
+    child.kill();
+    await ended;
   });
 });
 
@@ -469,6 +552,40 @@ for (const engine of ENGINES) {
       assert.doesNotMatch(text, /[\u202e\u001b]/);
       const shown = await page.run(SHOWN, server.origin, '__proto__');
       assert.equal(shown.error, undefined);
+    });
+
+    test('nothing that a file says is done: no markup, no link, no request, no other object', async () => {
+      await open();
+      const asked = server.log.length;
+      const found = await opened('address', '/made/hostile.safetensors');
+      assert.equal(found.error, undefined);
+      assert.equal(found.keys.length, KEYS.length);
+      assert.ok(found.keys.includes('__proto__') && found.keys.includes('toString'));
+      for (const name of ['__proto__', 'constructor', WEAPONS[0]]) {
+        const shown = await page.run(SHOWN, server.origin, name);
+        assert.equal(shown.error, undefined, name);
+        assert.equal(shown.facts.dtype, 'U8');
+      }
+      const state = await page.run(() => {
+        const model = document.querySelector('#model');
+        const attributes = [...model.querySelectorAll('*')].flatMap((one) => [...one.attributes]);
+        return {
+          made: [...new Set([...model.querySelectorAll('*')].map(({ localName }) => localName))],
+          links: attributes.filter(({ name }) => /^(href|src|srcdoc|action|formaction|ping|background|on.*)$/.test(name)).map(({ name, value }) => `${name}=${value}`),
+          read: [model.textContent, document.title, ...attributes.filter(({ name }) => /^(title|aria-label|alt|placeholder)$/.test(name)).map(({ value }) => value)],
+          owned: globalThis.owned, polluted: Object.keys(Object.prototype).concat(Object.keys(Array.prototype)),
+          proto: [typeof ({}).toString, Object.getPrototypeOf({}) === Object.prototype],
+        };
+      });
+      for (const element of ['script', 'img', 'iframe', 'a', 'link', 'style', 'form', 'base', 'meta', 'object', 'embed']) {
+        assert.ok(!state.made.includes(element), element);
+      }
+      assert.deepEqual(state.links, []);
+      for (const text of state.read) assert.doesNotMatch(text, /[^\P{Cc}\n]|[\p{Cf}\u2028\u2029]/u);
+      assert.ok(state.read[0].includes('<img src=x onerror=globalThis.owned=1>'));
+      assert.deepEqual([state.owned, state.polluted, state.proto], [undefined, [], ['function', true]]);
+      const elsewhere = server.log.slice(asked).map(({ path: one }) => one).filter((one) => !/^\/(made\/hostile\.safetensors|demo\/|tests\/)/.test(one));
+      assert.deepEqual(elsewhere, []);
     });
 
     test('what the engine can do is told, and the theme is a choice', async () => {

@@ -148,7 +148,8 @@ test('nothing outside the folders is served', async () => {
   const refused = [
     '/m/../secret', '/m/%2e%2e/secret', '/m/..%2fsecret', '/m/..%5csecret', '/m/deep%20er%2f..%2f..%2fsecret',
     '/m//a.gguf', '//m/a.gguf', '/m/./a.gguf', '/m/a.gguf%00', '/m/out', '/m/up/secret',
-    '/m/up/models-too/secret',
+    '/m/up/models-too/secret', '/m/.%2e/secret', '/m/%2e%2e%5csecret', '/m/a.gguf%00/../../secret', '/m/deep%20er/', '/m/', '//secret',
+    '/m/%2fetc%2fpasswd', `/m/${encodeURIComponent(path.join(scratch, 'secret'))}`, '/m/inside/../../secret', '/m/..',
   ];
   for (const url of refused) {
     const { status, body } = await ask(url);
@@ -157,10 +158,31 @@ test('nothing outside the folders is served', async () => {
     assert.equal(last().sent, body.length);
   }
   const absent = [
+    // Decoded once: what is left is a name.
+    '/m/%252e%252e', '/m/%252e%252e%252fsecret', '/m/..%252fsecret', '/m/%c3%a4..', '/etc/passwd', '/m/~root', '/hasOwnProperty/a',
     '/m', '/x/a.gguf', '/__proto__/a', '/constructor/name', '/m/nothing', '/m/deep%20er', '/m-too/secret',
   ];
   for (const url of absent) assert.equal((await ask(url)).status, 404, url);
-  assert.equal((await ask('/m/%zz')).status, 400);
+  for (const url of ['/m/%zz', '/m/%c0%ae%c0%ae', '/m/%c0%ae%c0%ae%c0%afsecret']) assert.equal((await ask(url)).status, 400, url);
+  for (const url of ['http://127.0.0.1/m/../secret', 'file:///etc/passwd', `file://${path.join(scratch, 'secret')}`]) {
+    const { status, body } = await ask(url);
+    assert.ok(status >= 400, url);
+    assert.doesNotMatch(String(body), /secret|root:/);
+  }
+});
+
+test('whatever listens, in tests and in the demo, does so on loopback', () => {
+  const root = process.env.BALLAST_SOURCE;
+  const listening = [];
+  for (const folder of ['tests', 'web', 'platform']) {
+    for (const file of fs.readdirSync(path.join(root, folder), { recursive: true })) {
+      if (/(^|\/)(node_modules|dist)\//.test(file) || !/\.(m?js|ts|tsx|py|sh)$/.test(file) || path.basename(file) === path.basename(import.meta.url)) continue;
+      const text = fs.readFileSync(path.join(root, folder, file), 'utf8');
+      for (const [call] of text.matchAll(/\.listen\([^)]*\)|preview: \{[^}]*\}|http\.server\b.*|HTTPServer\([^)]*\)|\.bind\(\([^)]*\)/g)) listening.push(`${file}: ${call}`);
+    }
+  }
+  assert.ok(listening.length >= 3, listening.join('\n')); // that of the tests (through a method of its own), a browser's port, the demo's
+  for (const one of listening.filter((call) => call !== 'package/server.mjs: .listen()')) assert.match(one, /127\.0\.0\.1|'::1'/);
 });
 
 test('a link that stays inside is served', async () => {
