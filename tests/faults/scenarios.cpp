@@ -299,7 +299,7 @@ class Collection {
   }
 
   Bytes small_ = gguf(40'000);
-  Bytes middle_ = gguf(1'200'000);
+  Bytes middle_ = gguf(1'060'000);
   Bytes mapped_ = gguf(4'300'000);  // into memory that is mapped for it
   Bytes large_ = gguf(8'500'000);   // by several threads
   Bytes proc_ = stream("/proc/version");

@@ -186,9 +186,17 @@ TEST_CASE("every call that can be made to fail is made by some load") {
       for (std::size_t i = 0; i < kCallCount; ++i) total[i] += counts[i];
     }
   }
+  // These take several cores, libdeflate, and a system that lets a program have its own page
+  // faults.
+  constexpr std::array kByMachine{Call::userfaultfd, Call::ioctl, Call::thread};
   for (std::size_t i = 0; i < kCallCount; ++i) {
-    CAPTURE(name_of(static_cast<Call>(i)));
-    CHECK(total[i] > 0);
+    const auto call = static_cast<Call>(i);
+    if (std::ranges::find(kByMachine, call) == kByMachine.end()) {
+      CAPTURE(name_of(call));
+      CHECK(total[i] > 0);
+    } else if (total[i] == 0) {
+      WARN("on this machine nothing calls " << name_of(call));
+    }
   }
 }
 
