@@ -143,17 +143,17 @@ std::optional<Bytes> whole(Compression codec, std::span<const std::byte> bytes, 
 }
 
 void check_whole(Compression codec, std::span<const std::byte> file, const Outcome& streamed,
-                 std::size_t other_size, const DecodeLimits& limits) {
-  if (streamed.is_endless) return;
-  const std::size_t size = streamed.is_ok() ? streamed.bytes.size() : other_size;
+                 std::size_t made_size, std::size_t other_size, const DecodeLimits& limits) {
+  const std::size_t size = streamed.is_ok() ? streamed.bytes.size() : made_size;
   if (size > 0) {
     const auto decoded = whole(codec, file, size, limits);
     require(!decoded || streamed.is_ok(), "a whole file is decoded only where the stream is",
             streamed.code.message());
     require(!decoded || *decoded == streamed.bytes, "a whole file decodes to what the stream does");
   }
-  if (other_size > 0 && other_size != size) {
-    require(!whole(codec, file, other_size, limits), "a whole file fills its room exactly");
+  for (const std::size_t wrong : {other_size, size + 1}) {
+    if (wrong == 0 || wrong == size) continue;
+    require(!whole(codec, file, wrong, limits), "a whole file fills its room exactly");
   }
 }
 
@@ -190,7 +190,8 @@ void check_model(std::span<const std::byte> file, const OpenOptions& options, st
                  bool is_total_known) {
   LoaderOptions loading{
       .max_bytes = options.max_bytes, .require_model = false, .decode = options.decode};
-  if (is_total_known) loading.total = file.size();
+  // A total that is too large is refused before anybody knows that it is of compressed bytes.
+  if (is_total_known && file.size() <= *options.max_bytes) loading.total = file.size();
   const Allocations allocations;
   const Outcome pushed = loaded(file, loading, piece);
   const Outcome pulled = opened(file, options);
@@ -233,6 +234,7 @@ struct Choice {
   Bytes file{};
   bool is_model = false;
   bool is_large = false;
+  std::size_t size = 0;            // of what was compressed here
   std::optional<Bytes> content{};  // what must come out
 };
 
@@ -255,6 +257,7 @@ Choice chosen(FuzzInput& input) {
   Bytes content = repeated(input.rest(), times);
   if (choice.is_model) content = model_of(std::move(content), choice.is_large);
   choice.file = made_stream(choice.codec, ways, content);
+  choice.size = content.size();
   if (!damage(ways, choice.file)) choice.content = std::move(content);
   return choice;
 }
@@ -272,7 +275,7 @@ void check(FuzzInput input) {
   const std::size_t piece = 1 + input.below(1024);
   const std::size_t room = 1 + input.below(4096);
   const std::size_t other_size = input.below(65536);
-  const std::uint64_t most = input.flag() ? input.number(3) : 4 * kMiB;
+  const std::uint64_t most = input.flag() ? input.number(2) : 4 * kMiB;
   const bool is_total_known = input.flag();
   const Choice choice = chosen(input);
   if (choice.is_model && compression_of(choice.file) == choice.codec) {
@@ -292,7 +295,7 @@ void check(FuzzInput input) {
             "what was compressed comes out again", at_once.code.message());
   }
   if (signature_of(choice.file) == choice.codec) {
-    check_whole(choice.codec, choice.file, at_once, other_size, limits);
+    check_whole(choice.codec, choice.file, at_once, choice.size, other_size, limits);
   }
   if (!at_once.is_ok()) return;
   try {

@@ -85,13 +85,22 @@ void add_streams(Seeds& seeds, Compression codec) {
   }
 }
 
-/// The same, compressed where they are read: content and a model, small and large.
+/// The same, compressed where they are read: content and a model, small and large, with any limits,
+/// in any way, and damaged or not.
 void add_heads(Seeds& seeds, Compression codec) {
   constexpr std::array<std::uint8_t, 7> kKinds{2, 3, 4, 5, 6, 7, 0xFE};
+  constexpr std::size_t kHead = 9;  // or 11, where the most bytes are given
+  constexpr std::size_t kFlag = 7;
+  constexpr std::uint64_t kEach = 12;
   for (const std::uint8_t kind : kKinds) {
-    for (unsigned way = 0; way < 256; way += 51) {
+    for (std::uint64_t way = 0; way < (kind == 0xFE ? 2 : kEach); ++way) {
       Bytes file = head(kind);
-      for (unsigned i = 0; i < 20; ++i) append_number(file, i % 5 == 0 ? way : 0, 1);
+      if (way % 2 != 0) {
+        file = noise(kHead, way);
+        if ((file[kFlag] & std::byte{1}) != std::byte{0}) append(file, noise(2, way));
+        append_number(file, kind, 1);
+      }
+      append(file, noise(20, way * kKinds.size() + kind));
       append(file, bytes_of("what is compressed"));
       seeds.add(name(codec), file);
     }
