@@ -84,8 +84,9 @@ test_same_json() {
 # test_all WASM: "due" where the WebAssembly suites have to be run, "missing" where they would have to be, but could not
 # be set up, "none" where this machine cannot have them.
 test_all() {
-  local wasm=$1 preset status=0 same=(dev heap)
+  local wasm=$1 preset part status=0 same=(dev heap)
   native_test_presets || status=1
+  test_tsan || status=1
   test_heap "$wasm" || status=1
   for preset in wasm32 wasm64; do
     if [[ $wasm != due ]]; then
@@ -111,9 +112,15 @@ test_all() {
     test_costs || status=1
   fi
 
-  for preset in dev asan-ubsan heap wasm32 wasm64; do
+  for preset in dev asan-ubsan tsan heap wasm32 wasm64; do
     printf '\n%s\n' "== $preset"
     sed -n '/tests passed/,$p; /not built$/p; /left out/p' "$root/build/$preset.log"
+  done
+  for part in fuzz coverage; do
+    if [[ -e $root/build/$part.log ]]; then
+      printf '\n%s\n' "== $part"
+      cat "$root/build/$part.log"
+    fi
   done
   if [[ -e $root/build/package.log ]]; then
     printf '\n%s\n' '== package'
@@ -133,7 +140,7 @@ test_both() {
   # The tools make files that the library must read: each has a variant of its format that others do not write.
   provide "$build_needs Catch2 python3" \
     "libdeflate boost-json boost-iostreams gzip pigz bgzip bzip2 pbzip2 xz pixz zstd pzstd lz4 \
-     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 pkg-config shellcheck valgrind"
+     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 llvm-cov-19 pkg-config shellcheck valgrind"
   if wasm_can_be_had; then
     wasm=missing
     ! wasm_try 32 64 || wasm=due

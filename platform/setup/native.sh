@@ -33,13 +33,41 @@ native_build_command() {
 }
 
 native_test_presets() {
-  local status=0 sanitizing=()
-  if have clang++-19 && has_clang_runtime; then
-    sanitizing=(-DCMAKE_CXX_COMPILER=clang++-19)
-  fi
+  local status=0
   test_preset dev || status=1
-  test_preset asan-ubsan ${sanitizing[@]+"${sanitizing[@]}"} || status=1
+  test_sanitized || status=1
   return "$status"
+}
+
+# The sanitizers; and where there is Clang, in the same build, what only it has: fuzzing, and counting what the tests
+# reach.
+test_sanitized() {
+  local status=0 with=() counts=$root/build/asan-ubsan/coverage
+  rm -f "$root"/build/{fuzz,coverage}.log
+  rm -rf "$counts"
+  if have clang++-19 && has_clang_runtime; then
+    with=(-DCMAKE_CXX_COMPILER=clang++-19 -DBALLAST_BUILD_FUZZ=ON)
+    ! have llvm-cov-19 || with+=(-DBALLAST_COVERAGE=ON)
+  fi
+  # As many files for each program as write at a time.
+  LLVM_PROFILE_FILE=$counts/%2m.profraw test_preset asan-ubsan ${with[@]+"${with[@]}"} || status=1
+  if [[ ${with[*]-} == *FUZZ* ]]; then
+    grep -E '^[a-z0-9-]+ +[0-9]+ executions ' "$root/build/asan-ubsan/Testing/Temporary/LastTest.log" \
+      >"$root/build/fuzz.log" || status=1
+  fi
+  if [[ ${with[*]-} == *COVERAGE* ]]; then
+    python3 "$root/tests/coverage.py" "$root/build/asan-ubsan" "$counts" 2>&1 | tee "$root/build/coverage.log" || status=1
+  fi
+  return "$status"
+}
+
+# What threads share. GCC 12's ThreadSanitizer does not start on kernels that lay memory out as newer ones do.
+test_tsan() {
+  if ! have clang++-19 || ! has_clang_runtime; then
+    echo 'tsan: left out, because there is no Clang 19' >"$root/build/tsan.log"
+    return
+  fi
+  test_preset tsan -DCMAKE_CXX_COMPILER=clang++-19
 }
 
 # test_heap WASM: the heap platform on this machine. Its unit tests are those of WebAssembly, which has no other platform:

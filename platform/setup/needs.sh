@@ -31,6 +31,7 @@ ccache          ccache                ccache                 ccache           cc
 valgrind        valgrind              valgrind               valgrind         valgrind   -          -
 wasm-ld-19      LLD_19                lld-19                 -                -          -          -
 llvm-ar-19      LLVM_19's_tools       llvm-19                -                -          -          -
+llvm-cov-19     LLVM_19's_coverage    llvm-19                -                -          llvm@19    -
 node            Node_18               nodejs                 nodejs           nodejs     node       -
 npm             npm                   npm                    npm              npm        node       -
 chromium        Chromium              chromium               chromium         chromium   -          -
