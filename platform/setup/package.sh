@@ -57,7 +57,7 @@ test_package() {
   # Beside each other: each keeps one processor busy.
   for i in "${!nodes[@]}"; do
     package_run "${nodes[i]}" tests/package/server_test.mjs tests/package/embedding_test.mjs \
-      tests/package/values_test.mjs build/package/node_test.mjs >"$log.$i" &
+      tests/package/values_test.mjs tests/package/memory_growth_test.mjs build/package/node_test.mjs >"$log.$i" &
     running+=($!)
   done
   for i in "${!nodes[@]}"; do
