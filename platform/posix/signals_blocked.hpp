@@ -3,6 +3,8 @@
 
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): <csignal> has no sigset_t
 
+#include <array>
+
 namespace ballast::platform {
 
 /// While it lives, threads are started with all signals blocked that others send: the program's
@@ -13,7 +15,8 @@ class SignalsBlocked {
   SignalsBlocked() noexcept {
     sigset_t all;
     ::sigfillset(&all);
-    for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&all, own);
+    constexpr std::array kOwn{SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+    for (const int own : kOwn) ::sigdelset(&all, own);
     ::pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   SignalsBlocked(const SignalsBlocked&) = delete;
