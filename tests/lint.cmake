@@ -4,7 +4,8 @@
 find_program(CLANG_FORMAT clang-format-19)
 find_program(CLANG_TIDY clang-tidy-19)
 find_program(SHELLCHECK shellcheck)
-mark_as_advanced(CLANG_FORMAT CLANG_TIDY SHELLCHECK)
+find_program(CPPCHECK cppcheck)
+mark_as_advanced(CLANG_FORMAT CLANG_TIDY SHELLCHECK CPPCHECK)
 
 if(CLANG_FORMAT)
   file(GLOB_RECURSE formatted CONFIGURE_DEPENDS
@@ -21,6 +22,17 @@ if(SHELLCHECK)
   add_test(NAME lint.shellcheck COMMAND ${SHELLCHECK} -x -a platform/bootstrap.sh .ci/run
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(lint.shellcheck PROPERTIES LABELS lint)
+endif()
+
+if(CPPCHECK)
+  file(GLOB_RECURSE checked CONFIGURE_DEPENDS
+    ${PROJECT_SOURCE_DIR}/src/*.cpp ${PROJECT_SOURCE_DIR}/platform/posix/*.cpp
+    ${PROJECT_SOURCE_DIR}/platform/heap/*.cpp)
+  add_test(NAME lint.cppcheck COMMAND ${CPPCHECK} -j2 --quiet --std=c++20 --language=c++
+    --enable=warning,performance,portability --error-exitcode=1
+    --suppressions-list=${CMAKE_CURRENT_SOURCE_DIR}/cppcheck.txt
+    -I${PROJECT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/src -I${PROJECT_BINARY_DIR}/include -DBALLAST_API= ${checked})
+  set_tests_properties(lint.cppcheck PROPERTIES LABELS lint TIMEOUT 300)
 endif()
 
 # clang-tidy takes seconds per file, so each file that passed leaves a stamp that holds until it, a

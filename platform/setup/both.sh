@@ -140,7 +140,7 @@ test_both() {
   # The tools make files that the library must read: each has a variant of its format that others do not write.
   provide "$build_needs Catch2 python3" \
     "libdeflate boost-json boost-iostreams gzip pigz bgzip bzip2 pbzip2 xz pixz zstd pzstd lz4 \
-     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 llvm-cov-19 pkg-config shellcheck valgrind"
+     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 llvm-cov-19 cppcheck pkg-config shellcheck valgrind"
   if wasm_can_be_had; then
     wasm=missing
     ! wasm_try 32 64 || wasm=due

@@ -26,6 +26,7 @@ clang-runtime   Clang_19's_sanitizers libclang-rt-19-dev     -                - 
 clang-format-19 clang-format_19       clang-format-19        -                -          llvm@19    -
 clang-tidy-19   clang-tidy_19         clang-tidy-19          -                -          llvm@19    -
 pkg-config      pkg-config            pkgconf                pkgconf          pkgconf    pkgconf    -
+cppcheck        cppcheck              cppcheck               cppcheck         cppcheck   cppcheck   -
 shellcheck      shellcheck            shellcheck             ShellCheck       shellcheck shellcheck -
 ccache          ccache                ccache                 ccache           ccache     ccache     -
 valgrind        valgrind              valgrind               valgrind         valgrind   -          -
