@@ -149,11 +149,11 @@ std::string weight_map(const std::string& object) { return R"({"weight_map":)" +
 
 /// Different names whose hashes, taken modulo a power of two, are small: whatever the size of a
 /// table, they want few of its places, all in a row.
-std::vector<std::string> names_near(std::size_t count, std::uint64_t modulus,
-                                    std::uint64_t places) {
+std::vector<std::string> names_near(std::string_view prefix, std::size_t count,
+                                    std::uint64_t modulus, std::uint64_t places) {
   std::vector<std::string> names;
   for (std::size_t i = 0; names.size() < count; ++i) {
-    std::string name = number(i);
+    std::string name = std::string(prefix) + number(i);
     if (NameIndex::hash(name) % modulus < places) names.push_back(std::move(name));
   }
   return names;
@@ -162,14 +162,16 @@ std::vector<std::string> names_near(std::size_t count, std::uint64_t modulus,
 /// As many as can want the same places, time and again, and are not taken for hostile: some 200 to
 /// 400 before there is a gap.
 const std::string& unnoticed(std::size_t i) {
-  static const std::vector<std::string> kNames = names_near(30'000, 512, 8);
+  static const std::vector<std::string> kNames = names_near("", 30'000, 512, 8);
   return kNames.at(i);
 }
 
-/// So many that they are sorted instead, in every table of up to 2^17 places.
+/// So many that they are sorted instead, in every table of 2^10 to 2^17 places.
 const std::string& hostile(std::size_t i) {
-  static const std::vector<std::string> kNames = names_near(90'000, std::uint64_t{1} << 17, 4096);
-  return kNames.at(i);
+  constexpr std::uint64_t kPlaces = std::uint64_t{1} << 17;
+  static const std::vector<std::string> kFirst = names_near("a", 1500, kPlaces, 256);
+  static const std::vector<std::string> kOthers = names_near("b", 90'000, kPlaces, 4096);
+  return i < kFirst.size() ? kFirst[i] : kOthers.at(i - kFirst.size());
 }
 
 /// How many items of `each` bytes are one more than a vector holds that doubled as often as it had
