@@ -201,8 +201,9 @@ TEST_CASE("every call that can be made to fail is made by some load") {
 }
 
 TEST_CASE("the test sees what a load leaves behind") {
+  const std::filesystem::path file = scenarios().front().files.front();  // which are made once
   const Belongings before = belongings();
-  const ModelData kept = ModelData::open_mmap(scenarios().front().files.front());
+  const ModelData kept = ModelData::open_mmap(file);
   const Belongings now = belongings();
   CHECK(now.held.descriptors == before.held.descriptors + 1);
   CHECK(now.held.mapped_bytes > before.held.mapped_bytes);
