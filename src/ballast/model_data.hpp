@@ -164,7 +164,8 @@ class BALLAST_API ModelData {
   /// The file, mapped if it can be, else read: an empty file, a pipe, and files that report no size
   /// but have bytes (/proc) come to the heap. Opening a FIFO waits for its writer. What is
   /// compressed is recognised by its content and decoded to the heap; it must be a model, or the
-  /// index of one. Throws Error.
+  /// index of one. Throws Error; where memory runs out on the way, std::bad_alloc may come instead
+  /// of Errc::out_of_memory, here as everywhere.
   [[nodiscard]] static ModelData open(const std::filesystem::path& path,
                                       const OpenOptions& options = {});
 #if BALLAST_HAS_MMAP
