@@ -76,7 +76,7 @@ FAULTS = [
           "if (is_open()) ::close(descriptor_);", "if (is_open() && descriptor_ < 3) ::close(descriptor_);",
           "files are not closed"),
     Fault("release-of-a-neighbour", "platform/posix/mapped_file.cpp",
-          "at_start ? page_floor(begin) : page_ceiling(begin)", "page_floor(begin)",
+          "at_start ? page_floor(begin) : page_ceiling(begin)", "at_start ? page_floor(begin) : page_floor(begin)",
           "pages that lie partly outside a range are given back with it"),
     Fault("damage-is-not-told", "platform/posix/fault_guard.cpp",
           "    slot->has_faulted = true;\n", "",
