@@ -365,6 +365,12 @@ TEST_CASE("bytes from memory are given back exactly once, come what may") {
   CHECK(ballast_data_from_memory(broken.data(), 5, release, &released, nullptr, nullptr) ==
         BALLAST_ERRC_misuse);
   CHECK(released == 5);
+
+  // No bytes have an owner, too.
+  REQUIRE(ballast_data_from_memory(nullptr, 0, release, &released, &data, nullptr) == BALLAST_OK);
+  CHECK(released == 5);
+  ballast_data_close(data);
+  CHECK(released == 6);
 }
 
 TEST_CASE("a set is made of data that are there, and takes them also where it fails") {
