@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <system_error>
 #include <utility>
 
 #include <ballast/format.hpp>
@@ -79,8 +80,7 @@ bool is_missing(const Error& error) { return error.code() == std::errc::no_such_
 
 // What nobody named is a file: a FIFO would wait for its writer, and a device may have no end.
 void require_file(const fs::path& path) {
-  std::error_code unknown;  // what cannot be examined is refused when it is opened
-  if (!fs::is_other(path, unknown)) return;
+  if (!DataAccess::is_pipe_or_device(path)) return;
   const auto code = static_cast<int>(std::errc::operation_not_supported);
   throw Error(std::error_code(code, std::system_category()), "open", path.string());
 }

@@ -256,6 +256,14 @@ ModelData load_path(const std::filesystem::path& path, Backend backend,
 
 }  // namespace
 
+bool DataAccess::is_pipe_or_device(const std::filesystem::path& path) {
+  try {
+    return platform::status_of(path).kind == FileKind::other;
+  } catch (const std::system_error&) {
+    return false;  // what cannot be examined is refused when it is opened
+  }
+}
+
 ModelData ModelData::open(const std::filesystem::path& path, const OpenOptions& options) {
   return load_path(path, options.backend, options);
 }
