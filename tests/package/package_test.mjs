@@ -23,6 +23,14 @@ test('what a browser downloads is within its budget', (t) => {
   assert.ok(script + module <= 110_000, `${script} + ${module}`);
 });
 
+test('the modules want nothing of who runs them but a number read and to be told when memory has grown', () => {
+  const known = new Set(['env.ballast_number', 'env.emscripten_notify_memory_growth']);
+  for (const name of ['ballast.wasm', 'ballast-all.wasm']) {
+    const imports = WebAssembly.Module.imports(new WebAssembly.Module(fs.readFileSync(inPackage(`dist/${name}`))));
+    assert.deepEqual(imports.map((each) => `${each.module}.${each.name}`).filter((each) => !known.has(each)), [], name);
+  }
+});
+
 test('what reads values is within its budget, and apart from the rest', (t) => {
   const module = gzipped('dist/ballast-values.wasm');
   const script = gzipped('dist/values.js');
