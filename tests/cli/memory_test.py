@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import models
-from support import COMMAND, IN_NODE, ModelTest
+from support import COMMAND, IN_NODE, UNCOUNTED, ModelTest
 
 TENSOR = ("token_embd.weight", [3 << 20], models.I8, bytes(range(256)) * (3 << 12))
 
@@ -18,7 +18,7 @@ def limited(limit, size, *arguments):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(limit, (size, size))
     return subprocess.run([*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=60, preexec_fn=prepare)
+                          stderr=subprocess.PIPE, timeout=60, preexec_fn=prepare, env=UNCOUNTED)
 
 
 def least_memory():

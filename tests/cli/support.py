@@ -25,6 +25,10 @@ needs_closed_streams = unittest.skipIf(IN_NODE, "Node itself opens standard stre
 needs_raw_arguments = unittest.skipIf(IN_NODE, "Node takes arguments for UTF-8, and replaces what is not")
 
 
+# For a process that may write no more than so much: where coverage is counted, it leaves its counts nowhere.
+UNCOUNTED = {**os.environ, "LLVM_PROFILE_FILE": os.devnull}
+
+
 class Result:
     def __init__(self, status, out, err=b""):
         self.status, self.out, self.err = status, out, err
