@@ -35,7 +35,8 @@ LEFT_ALONE = {
 # that starts a thread fails in ways that the platform layer has to do with (a file of control groups that cannot be
 # read is one without a limit, and memory that is not there is the other part of these tests).
 BY_COMPILERS = re.compile(r"_GLOBAL_OFFSET_TABLE_|_Unwind_\w+|__cxa_\w+|__gxx_personality_v0|__dso_handle|__stack_chk_fail"
-                          r"|__st(?:art|op)_\w+|__san(?:itizer_)?cov_\w+|__llvm_prof\w+|__[atu][a-z]*san_\w+|___asan_\w+|_Z\w+|__clang_call_terminate|__assert_fail|DW\.ref\.\w+")
+                          r"|__st(?:art|op)_\w+|__san(?:itizer_)?cov_\w+|__llvm_prof\w+"
+                          r"|__[atu][a-z]*san_\w+|___asan_\w+|_Z\w+|__clang_call_terminate|__assert_fail|DW\.ref\.\w+")
 START_OF_A_THREAD = "_ZNSt6thread15_M_start_thread"
 
 
