@@ -11,24 +11,16 @@ include(CheckCXXSourceCompiles)
 include(CheckLinkerFlag)
 include(CheckPIESupported)
 
-# ballast_compiler_flags(RESULT FLAG...): those that the compiler has.
-function(ballast_compiler_flags result)
+# ballast_known_flags(RESULT TOOL FLAG...): those that the tool, which is COMPILER or LINKER, has.
+function(ballast_known_flags result tool)
   set(known "")
   foreach(flag IN LISTS ARGN)
     string(MAKE_C_IDENTIFIER "BALLAST_HAS${flag}" has)
-    check_cxx_compiler_flag(${flag} ${has})
-    if(${has})
-      list(APPEND known ${flag})
+    if(tool STREQUAL "LINKER")
+      check_linker_flag(CXX ${flag} ${has})
+    else()
+      check_cxx_compiler_flag(${flag} ${has})
     endif()
-  endforeach()
-  set(${result} ${known} PARENT_SCOPE)
-endfunction()
-
-function(ballast_linker_flags result)
-  set(known "")
-  foreach(flag IN LISTS ARGN)
-    string(MAKE_C_IDENTIFIER "BALLAST_HAS${flag}" has)
-    check_linker_flag(CXX ${flag} ${has})
     if(${has})
       list(APPEND known ${flag})
     endif()
@@ -43,9 +35,9 @@ endif()
 
 if(harden)
   check_pie_supported(LANGUAGES CXX)
-  ballast_compiler_flags(hardening_options
+  ballast_known_flags(hardening_options COMPILER
     -fstack-protector-strong -fstack-clash-protection -fcf-protection)
-  ballast_linker_flags(hardening_link_options -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+  ballast_known_flags(hardening_link_options LINKER -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 
   # The C library says which level it makes of it. Some distributions define one themselves.
   set(CMAKE_REQUIRED_FLAGS "-O1 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "ballast/model_data_storage.hpp"
@@ -134,10 +135,16 @@ bool ModelData::damaged() const noexcept {
 void ModelData::require_undamaged() const {
   if (!damaged()) return;
   const std::string path = storage_->path.string();
-  const std::uint64_t there = storage_->file.status().identity.size;
+  std::uint64_t there = 0;
+  try {
+    there = storage_->file.status().identity.size;
+  } catch (const std::system_error& error) {
+    throw Error(error.code(), "examine", path);
+  }
   const std::uint64_t left = there - std::min(there, storage_->offset);
   if (left < size()) {
-    throw Error({.code = Errc::file_changed, .expected = size(), .actual = left}, path);
+    throw Error({.code = Errc::file_changed, .offset = left, .expected = size(), .actual = left},
+                path);
   }
   throw Error(std::make_error_code(std::errc::io_error), "read", path);
 }

@@ -23,7 +23,7 @@ class GuardTest(ModelTest):
         self.assertEqual(status, 1)
         self.assertTrue(error.rstrip().endswith(
             f"{self.model}: the file changed while it was read: {self.begin + BIG:,} bytes were expected, "
-            f"{left:,} came (file_changed)".encode()), error)
+            f"{left:,} came (file_changed at byte {left})".encode()), error)
 
     def cut_at_work(self, *arguments):
         """Cuts the model when the command shows how far it is."""

@@ -96,6 +96,7 @@ TEST_CASE("a file that is truncated reads as zeros behind its new end, and is da
   CHECK(error.path() == file.path().string());
   CHECK(error.expected() == data.size());
   CHECK(error.actual() == kept);
+  CHECK(error.offset() == kept);
 }
 
 TEST_CASE("what was read as zeros stays so, and stays damaged, when the file has grown again") {
