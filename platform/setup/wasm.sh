@@ -9,6 +9,8 @@ source "$setup/emscripten.sh"
 # a library without a useful one, which setup/wasm/CMakeLists.txt builds. Upstream's releases are taken as they are,
 # without Debian's patches, which are about Debian's packaging. Catch2 knows std::string_view only if it is compiled as
 # the tests are, and is compiled in three pieces and not much optimised: seven times as fast as it would be by itself.
+# zlib fills its tables for CRC-32 when it first needs them: 5 kB that no compression makes smaller, and that a page would
+# download.
 wasm_sources() {
   cat <<'END'
 catch2    .            -DCATCH_INSTALL_DOCS=OFF -DCATCH_INSTALL_EXTRAS=ON -DBUILD_TESTING=OFF -DCMAKE_CXX_STANDARD=20 -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=40
@@ -16,7 +18,7 @@ fmtlib    .            -DFMT_TEST=OFF -DFMT_DOC=OFF
 libzstd   build/cmake  -DZSTD_BUILD_PROGRAMS=OFF -DZSTD_BUILD_SHARED=OFF -DZSTD_LEGACY_SUPPORT=OFF -DZSTD_MULTITHREAD_SUPPORT=OFF
 xz-utils  .            -DXZ_THREADS=no -DXZ_NLS=OFF -DXZ_DOC=OFF -DXZ_TOOL_XZ=OFF -DXZ_TOOL_XZDEC=OFF -DXZ_TOOL_LZMADEC=OFF -DXZ_TOOL_LZMAINFO=OFF -DXZ_TOOL_SCRIPTS=OFF -DBUILD_TESTING=OFF
 lz4       build/cmake  -DLZ4_BUILD_CLI=OFF -DBUILD_STATIC_LIBS=ON
-zlib      -            -DLIBRARY=z -DHEADERS=zlib.h;zconf.h -DSOURCES=*.c -DDEFINITIONS=HAVE_UNISTD_H
+zlib      -            -DLIBRARY=z -DHEADERS=zlib.h;zconf.h -DSOURCES=*.c -DDEFINITIONS=HAVE_UNISTD_H;DYNAMIC_CRC_TABLE
 bzip2     -            -DLIBRARY=bz2 -DHEADERS=bzlib.h -DSOURCES=blocksort.c;huffman.c;crctable.c;randtable.c;compress.c;decompress.c;bzlib.c
 END
 }
@@ -85,9 +87,10 @@ wasm_build() {
   wasm_cmake "$bits" "$prefix" "$work/build$bits/boost" "$setup/wasm" -DLIBRARY=boost_json
 }
 
-# wasm_libraries BITS...: those whose prefix is not there yet, from one download.
+# wasm_libraries BITS...: those whose prefix is not there yet, from one download. Beside each other: half of the time goes
+# into what CMake asks the compiler, one question after another.
 wasm_libraries() (
-  work=''
+  work='' tasks=() missing=() status=0
   trap 'rm -rf "$work" "$cache"/.partial.$$.*' EXIT
   for bits; do
     target=$(wasm_prefix "$bits")
@@ -101,11 +104,19 @@ wasm_libraries() (
       quietly 'fetching the sources' wasm_fetch "$work" || return 1
     fi
     say "building the libraries for wasm$bits (some minutes)"
-    tree=$cache/.partial.$$.$bits
-    quietly "building the libraries for wasm$bits" wasm_build "$bits" "$work" "$tree" || return 1
-    mv "$tree" "$target"
-    current "$target" "wasm$bits"
+    quietly "building the libraries for wasm$bits" wasm_build "$bits" "$work" "$cache/.partial.$$.$bits" &
+    tasks+=("$!") missing+=("$bits")
   done
+  for i in ${tasks[@]+"${!tasks[@]}"}; do
+    bits=${missing[i]}
+    if wait "${tasks[i]}"; then
+      target=$(wasm_prefix "$bits")
+      mv "$cache/.partial.$$.$bits" "$target" && current "$target" "wasm$bits" || status=1
+    else
+      status=1
+    fi
+  done
+  return "$status"
 )
 
 # wasm_provide BITS...: everything that building and testing for these targets needs. Sets BALLAST_EMSCRIPTEN, and

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs what the README shows.
 
-usage: run.py --checkout DIR --command FILE --samples DIR --tree DIR --cmake FILE --generator NAME --compiler FILE
-       run.py --checkout DIR --command FILE --samples DIR --place NAME --path DIRS
+usage: run.py --checkout DIR --work DIR --command FILE --samples DIR
+              --tree DIR --cmake FILE --generator NAME --compiler FILE
+       run.py --checkout DIR --work DIR --command FILE --samples DIR --place NAME --path DIRS
        run.py --self-test
 
 A comment before a fenced block makes it a test:
@@ -15,7 +16,8 @@ A comment before a fenced block makes it a test:
                             (tests/package/readme_test.mjs runs those of the place `package`, in JavaScript)
     <!-- output: NAME -->   what that test prints, exactly, where a line "..." stands for any number of lines
 
-The scratch copy also holds the sample models, as model.gguf, model.gguf.gz and model.safetensors. A README without a test fails.
+The scratch copy is made in the folder WORK: where that is in the checkout, a compiler cache knows its sources again. It
+also holds the sample models, as model.gguf, model.gguf.gz and model.safetensors. A README without a test fails.
 """
 import argparse
 import gzip
@@ -117,7 +119,7 @@ def build_snippets(tests, folder, options):
 def run_all(options):
     tests, outputs = parse((options.checkout / "README.md").read_text(encoding="utf-8"), options.place)
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="ballast-readme-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="ballast-readme-", dir=options.work) as temporary:
         scratch, snippets = pathlib.Path(temporary, "ballast"), pathlib.Path(temporary, "snippets")
         copy_checkout(options.checkout, scratch)
         for format_name in ("gguf", "safetensors"):
@@ -178,7 +180,7 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
     parser = argparse.ArgumentParser(usage=__doc__)
-    for name in ("checkout", "command", "samples"):
+    for name in ("checkout", "work", "command", "samples"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     for name in ("tree", "cmake", "compiler"):
         parser.add_argument(f"--{name}", type=pathlib.Path)
