@@ -35,16 +35,12 @@ if(CPPCHECK)
   set_tests_properties(lint.cppcheck PROPERTIES LABELS lint TIMEOUT 300)
 endif()
 
-# clang-tidy takes seconds per file, so each file that passed leaves a stamp that holds until it, a
-# header or the configuration changes; and tidy.py knows it again in the next checkout. The tests
-# are left to the compilers' warnings: what their framework's macros expand to is not ours, and a
-# builder of wrong files breaks rules on purpose.
+# clang-tidy takes seconds per file, so tidy.py knows again what passed before, in this checkout and in
+# others, and takes several files at a time. The tests are left to the compilers' warnings: what their
+# framework's macros expand to is not ours, and a builder of wrong files breaks rules on purpose.
 if(CLANG_TIDY AND CMAKE_EXPORT_COMPILE_COMMANDS)
-  file(GLOB_RECURSE lint_headers CONFIGURE_DEPENDS
-    ${PROJECT_SOURCE_DIR}/src/*.hpp ${PROJECT_SOURCE_DIR}/platform/*.hpp
-    ${PROJECT_SOURCE_DIR}/tests/*.hpp)
   set(tidy ${CMAKE_CURRENT_SOURCE_DIR}/tidy.py)
-  set(stamps "")
+  set(checked "")
   foreach(target IN ITEMS ballast ballast-cli ballast-upload)
     if(NOT TARGET ${target})
       continue()
@@ -54,26 +50,13 @@ if(CLANG_TIDY AND CMAKE_EXPORT_COMPILE_COMMANDS)
     list(FILTER sources INCLUDE REGEX "\\.cpp$")
     foreach(source IN LISTS sources)
       cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${folder})
-      cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
-      set(stamp ${CMAKE_CURRENT_BINARY_DIR}/tidy/${name}.ok)
-      cmake_path(GET stamp PARENT_PATH stamp_folder)
-      file(MAKE_DIRECTORY ${stamp_folder})
-      add_custom_command(OUTPUT ${stamp}
-        COMMAND ${Python3_EXECUTABLE} ${tidy} --clang-tidy ${CLANG_TIDY}
-                --build ${PROJECT_BINARY_DIR} --checkout ${PROJECT_SOURCE_DIR} ${source}
-        COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
-        DEPENDS ${source} ${lint_headers} ${tidy}
-                ${PROJECT_SOURCE_DIR}/.clang-tidy
-        COMMENT "clang-tidy ${name}"
-        VERBATIM)
-      list(APPEND stamps ${stamp})
+      list(APPEND checked ${source})
     endforeach()
   endforeach()
-  add_custom_target(lint-clang-tidy DEPENDS ${stamps})
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
-  add_test(NAME lint.clang-tidy COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR}
-    --target lint-clang-tidy --parallel ${cores} -- -k0)
+  add_test(NAME lint.clang-tidy COMMAND Python3::Interpreter -B ${tidy} --clang-tidy ${CLANG_TIDY}
+    --build ${PROJECT_BINARY_DIR} --checkout ${PROJECT_SOURCE_DIR} --jobs ${cores} ${checked})
   set_tests_properties(lint.clang-tidy PROPERTIES LABELS lint RUN_SERIAL ON)
-  add_test(NAME lint.tidy.self_test COMMAND Python3::Interpreter ${tidy} --self-test)
+  add_test(NAME lint.tidy.self_test COMMAND Python3::Interpreter -B ${tidy} --self-test)
   set_tests_properties(lint.tidy.self_test PROPERTIES LABELS lint)
 endif()

@@ -41,7 +41,8 @@ struct LoaderOptions {
   /// transfer that is encoded on its way (Content-Encoding) is not that.
   std::optional<std::uint64_t> total{};
   /// The most bytes that may be allocated for the model, else Errc::too_large before they are; by
-  /// default what the process can have.
+  /// default what the process can have. A `total` that is more is refused before its first byte
+  /// comes, compressed or not: what comes out of it is hardly ever less.
   std::optional<std::uint64_t> max_bytes{};
   /// Whether bytes that are no model are refused. Where they are not, they are collected, in pieces
   /// if their number is not known.
@@ -82,7 +83,8 @@ class BALLAST_API Loader {
   /// Frees what was loaded so far.
   void cancel() noexcept;
 
-  /// Bytes that have come, and how many there will be where that is known by now.
+  /// Bytes that have come, and how many there will be where that is known by now. The first 512
+  /// count as bytes of the model until it is seen that they are compressed.
   [[nodiscard]] Progress progress() const noexcept;
 
  private:

@@ -43,7 +43,7 @@ class CodeclessTest(unittest.TestCase):
         chosen = [f"-DBALLAST_{codec.upper()}={'ON' if codec in codecs else 'OFF'}" for codec in CODECS]
         for command in (["cmake", "-S", SOURCE, "-B", folder, *OPTIONS, *chosen, "-DCMAKE_BUILD_TYPE=Debug",
                          "-DCMAKE_CXX_FLAGS_DEBUG=-O0", "-DBALLAST_VALUES=OFF", "-DBALLAST_BUILD_TESTS=OFF",
-                         "-DBALLAST_INSTALL=OFF"],
+                         "-DBALLAST_INSTALL=OFF", "-DCMAKE_UNITY_BUILD=ON"],
                         ["cmake", "--build", folder, "--target", "ballast-cli"]):
             done = run(*command)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
