@@ -69,8 +69,8 @@ def movable(text, checkout, build):
 
 def key(command, files, others, checkout, build):
     parts = [movable(word, checkout, build).encode() for word in command]
-    for path in files:
-        parts += [movable(path, checkout, build).encode(), pathlib.Path(path).read_bytes()]
+    for name, path in sorted((movable(path, checkout, build), path) for path in files):
+        parts += [name.encode(), pathlib.Path(path).read_bytes()]
     parts += others
     # The length before each, so that no two lists of parts read the same.
     return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
@@ -206,6 +206,9 @@ def self_test():
         facts = {
             "the same words have the same key": key_of(written("int x;")) == first,
             "another folder has the same key": key_of(written("int x;", "c")) == first,
+            "so it has where headers come between": len({
+                key([], sorted(map(str, (root / "x.cpp", written("int y;", "b") / "x.cpp"))), [], root, root / "b")
+                for root in (written("int x;"), written("int x;", "c"))}) == 1,
             "another comment is another key": key_of(written("int x; // y")) != first,
             "another flag is another key": key_of(written("int x;"), flag="-O2") != first,
             "another configuration is another key": key_of(written("int x;"), other=b"check") != first,
