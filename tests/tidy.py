@@ -111,11 +111,13 @@ def is_for_itself(text):
 def batches(sources, flags, texts):
     """Sources that can be included one after the other, as lists; in the order that they are given in."""
     found = []
+    alone = {source for source in sources if is_for_itself(texts[source])}
     for source in sources:
         names = own_names(texts[source])
         for batch, taken in found:
-            if (not is_for_itself(texts[source]) and len(batch) < TOGETHER and flags[batch[0]] == flags[source] and
-                    not is_for_itself(texts[batch[0]]) and not names & taken):
+            first = batch[0]
+            if (len(batch) < TOGETHER and flags[first] == flags[source] and not alone & {first, source} and
+                    not names & taken):
                 batch.append(source)
                 taken |= names
                 break
