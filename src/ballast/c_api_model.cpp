@@ -272,8 +272,10 @@ int ballast_value_at(const ballast_value* array, uint64_t index, ballast_value* 
 
 int ballast_value_next(ballast_value* rest, ballast_value* element) {
   const std::optional<Array> elements = array_of(rest);
-  if (!elements || elements->begin() == elements->end()) return 0;
-  show(*elements->begin(), *element);
+  if (!elements) return 0;
+  const Array::Iterator first = elements->begin();  // decodes the element, once
+  if (first == elements->end()) return 0;
+  show(*first, *element);
   const std::size_t length = encoded_size(*element);
   rest->data = static_cast<const std::byte*>(rest->data) + length;
   rest->size -= length;

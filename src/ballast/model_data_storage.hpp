@@ -86,6 +86,11 @@ struct DataAccess {
     const bool is_guarded = data.is_mmap() && data.storage_->guard.is_active();
     if (is_guarded) data.require_undamaged();
   }
+  /// Whether the bytes are the library's own, which nothing else writes.
+  static bool is_stable(const ModelData& data) noexcept {
+    return data.storage_ && !data.is_mmap() &&
+           !std::holds_alternative<Borrowed>(data.storage_->bytes);
+  }
   static std::optional<Split> split(const ModelData& data) noexcept {
     return data.storage_ ? data.storage_->split : std::nullopt;
   }

@@ -76,7 +76,9 @@ std::size_t residue_for(const Job& job, std::uint64_t total, ReadPrefix read_pre
   while (have > 0) {
     PlacedBytes prefix = job.allocate(have);
     const std::size_t got = read_prefix(std::span<std::byte>(prefix));
-    const Parsed parsed = parse_leniently({std::span(prefix).first(got), total}, job.options.parse);
+    const Parsed parsed =
+        parse_leniently({.bytes = std::span(prefix).first(got), .total = total, .is_stable = true},
+                        job.options.parse);
     if (parsed.directory) {
       const std::uint64_t into = parsed.directory->data_offset % platform::kPlacementUnit;
       return static_cast<std::size_t>(platform::kPlacementUnit - into);
