@@ -58,8 +58,8 @@
  * the handler that BALLAST_OPTION_FAULT_GUARD installs.
  *
  * No call is a cancellation point of pthread_cancel, nor are the callbacks that it makes: a request
- * stays pending, and takes effect at the next cancellation point after the call. A progress callback
- * ends a long call. Threads with asynchronous cancellation must not call the library.
+ * stays pending, and takes effect at the next cancellation point after the call. A progress
+ * callback ends a long call. Threads with asynchronous cancellation must not call the library.
  *
  * A process may be forked while other threads make calls; the child must not go on with a call of
  * the parent's, as it would by returning from a callback.
@@ -456,8 +456,9 @@ BALLAST_API int ballast_model_warning(const ballast_model *model, size_t index,
 
 /** Reads every byte of every file once, and looks at what opening leaves alone (padding, the
  * strings inside arrays). The pages of a mapped model that are in memory, and what the system was
- * advised about them, stay as they are. Calls `found` for everything odd, on top of the warnings of the model;
- * what it is given is valid during the call. `options` brings progress and cancellation. */
+ * advised about them, stay as they are. Calls `found` for everything odd, on top of the warnings of
+ * the model; what it is given is valid during the call. `options` brings progress and cancellation.
+ */
 BALLAST_API int ballast_model_verify(const ballast_model *model, const ballast_options *options,
                                      void (*found)(void *user, const ballast_warning *warning),
                                      void *user, ballast_error **error);
