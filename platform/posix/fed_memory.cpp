@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "platform/cancellation.hpp"
 #include "platform/posix/signals_blocked.hpp"
 #endif
 
@@ -246,6 +247,7 @@ void ring(const std::byte* bell) noexcept {
 bool read_as_memory(const File& file, std::uint64_t offset, std::size_t size,
                     const std::function<void(std::span<const std::byte>)>& reader,
                     const std::function<void(std::uint64_t)>& watch) {
+  const CancellationOff off;
   if (size == 0 || size > std::numeric_limits<std::size_t>::max() / 2) return false;
   const std::size_t end = Feeder::whole_pages(size);
   std::optional<Pages> pages = Pages::make(end + page_size());

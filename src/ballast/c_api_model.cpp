@@ -169,7 +169,10 @@ int ballast_model_from_data(ballast_data** data, const char* const* names, size_
   });
 }
 
-void ballast_model_close(ballast_model* model) { delete of<Model>(model); }
+void ballast_model_close(ballast_model* model) {
+  const ballast::platform::CancellationOff off;  // data of the program's may be given back
+  delete of<Model>(model);
+}
 
 void ballast_model_summary(const ballast_model* model, ballast_summary* summary) {
   *summary = {};

@@ -79,6 +79,8 @@ struct DataAccess {
     return ModelData(std::make_unique<Storage>(std::move(storage)));
   }
   static Storage& storage(ModelData& data) noexcept { return *data.storage_; }
+  /// Of data that are not empty.
+  static const Storage& storage(const ModelData& data) noexcept { return *data.storage_; }
   /// What is at a path, if that can be examined; a pipe is anything that is read like one.
   static bool is_pipe_or_device(const std::filesystem::path& path);
   /// Throws Error where faults are survived and one was met, or may have been read as zeros.

@@ -23,6 +23,7 @@
 #include "ballast/open_job.hpp"
 #include "ballast/placer.hpp"
 #include "platform/bulk_read.hpp"
+#include "platform/cancellation.hpp"
 #include "platform/fault_guard.hpp"
 #include "platform/file.hpp"
 #include "platform/mapped_file.hpp"
@@ -232,6 +233,8 @@ void guard(const Job& job, DataAccess::Storage& storage) {
 }
 
 ModelData load(Job job) {
+  const platform::CancellationOff
+      off;  // what the program's callbacks wait for unwinds nothing here
   const FileStatus status = job.attempt("examine", [&] { return job.file.status(); });
   if (status.kind == FileKind::directory) {
     const std::error_code code(static_cast<int>(std::errc::is_a_directory), std::system_category());
