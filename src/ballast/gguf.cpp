@@ -84,8 +84,9 @@ class NameCopies {
                                std::pmr::memory_resource& arena) {
     const std::uint64_t budget = max_bytes_ - taken_;
     if (size > budget) return false;
-    const std::uint64_t block = std::min<std::uint64_t>(budget, std::min(kBlock, most));
+    const std::uint64_t block = std::min<std::uint64_t>(budget, std::min(block_, most));
     size = std::max(size, static_cast<std::size_t>(block));
+    block_ = std::min(2 * block_, kLargestBlock);
     at_ = static_cast<char*>(arena.allocate(size, 1));
     end_ = at_ + size;
     taken_ += size;
@@ -99,11 +100,12 @@ class NameCopies {
   [[nodiscard]] std::uint64_t max_bytes() const noexcept { return max_bytes_; }
 
  private:
-  static constexpr std::size_t kBlock = std::size_t{64} << 10;
+  static constexpr std::size_t kLargestBlock = std::size_t{64} << 10;
 
   char* at_ = nullptr;
   char* end_ = nullptr;
-  std::uint64_t taken_ = 0;  // by all blocks
+  std::size_t block_ = 1024;  // the next one
+  std::uint64_t taken_ = 0;   // by all blocks
   std::uint64_t max_bytes_;
 };
 
