@@ -299,9 +299,6 @@ void Placer::accept_whole() noexcept {
   phase_ = Phase::trailing;
 }
 
-void Placer::begin_again() noexcept {
-  received_ = body_.filled = 0;
-  phase_ = Phase::body;
-}
+void Placer::begin_again() { *this = Placer(options_, input_); }
 
 }  // namespace ballast
