@@ -30,16 +30,16 @@ volatile std::uint64_t sink = 0;  // so that nothing that is read is left out
 
 void use(std::uint64_t number) noexcept { sink = sink + number; }
 
-// Does something that the library may refuse.
+// Does something that the library may refuse. Returns 1 where it does not, else 0.
 template <class Work>
-bool tried(Work work) {
+int tried(Work work) {
   try {
     work();
-    return true;
+    return 1;
   } catch (const Error& error) {
     use(std::string_view(error.what()).size() + error.subject().size());
     if (!is_utf8(error.what())) throw std::logic_error("an error is not UTF-8");
-    return false;
+    return 0;
   }
 }
 
@@ -205,26 +205,35 @@ void read_model(const Model& model, const AtStage& at_stage) {
   model.require_undamaged();
 }
 
+int read_in_the_way_of(int stage, std::span<const std::byte> bytes, const ParseOptions& options,
+                       const AtStage& at_stage) {
+  if (stage >= 7) return read_by_c(bytes, at_stage);
+  at_stage(stage <= 3 ? 0 : stage);
+  switch (stage) {
+    case 4:
+      return tried([&] {
+        const Parsed parsed = parse({bytes, bytes.size()}, options);
+        if (parsed.directory) read_metadata(parsed.directory->metadata);
+      });
+    case 5:
+      tried([&] { use(parse({bytes.first(bytes.size() / 2), std::nullopt}, options).needed); });
+      return tried([&] {
+        use(Model::siblings(ModelData::borrow(bytes), "model-00001-of-00002.gguf", options).size());
+      });
+    case 6:
+      return tried([&] { read_index(bytes, options.limits); });
+    default:
+      return tried(
+          [&] { read_model(Model::from_data(ModelData::borrow(bytes), options), at_stage); });
+  }
+}
+
 int read_everything(std::span<const std::byte> bytes, const ParseOptions& options,
                     const AtStage& at_stage) {
-  int opened = 0;
-  at_stage(0);
-  opened +=
-      tried([&] { read_model(Model::from_data(ModelData::borrow(bytes), options), at_stage); }) ? 1
-                                                                                                : 0;
-  at_stage(4);
-  tried([&] {
-    const Parsed parsed = parse({bytes, bytes.size()}, options);
-    if (parsed.directory) read_metadata(parsed.directory->metadata);
-  });
-  at_stage(5);
-  tried([&] { use(parse({bytes.first(bytes.size() / 2), std::nullopt}, options).needed); });
-  tried([&] {
-    use(Model::siblings(ModelData::borrow(bytes), "model-00001-of-00002.gguf", options).size());
-  });
-  at_stage(6);
-  opened += tried([&] { read_index(bytes, options.limits); }) ? 1 : 0;
-  return opened + read_by_c(bytes, at_stage);
+  int read = 0;
+  for (const int stage : {0, 4, 5, 6, 7})
+    read += read_in_the_way_of(stage, bytes, options, at_stage);
+  return read;
 }
 
 int read_set(std::span<const std::byte> bytes, std::size_t position,
@@ -243,9 +252,9 @@ int read_set(std::span<const std::byte> bytes, std::size_t position,
   };
   int opened = 0;
   at_stage(0);
-  opened += tried([&] { open(false); }) ? 1 : 0;
+  opened += tried([&] { open(false); });
   at_stage(4);
-  opened += tried([&] { open(true); }) ? 1 : 0;
+  opened += tried([&] { open(true); });
   at_stage(5);
   tried([&] { use(Model::siblings(ModelData::borrow(bytes), files[position].first).size()); });
   return opened;

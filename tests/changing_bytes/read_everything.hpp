@@ -26,6 +26,10 @@ inline constexpr int kStages = 9;
 int read_everything(std::span<const std::byte> bytes, const ParseOptions& options,
                     const AtStage& at_stage);
 
+/// Of that only what a stage belongs to.
+int read_in_the_way_of(int stage, std::span<const std::byte> bytes, const ParseOptions& options,
+                       const AtStage& at_stage);
+
 /// The same for a set of files, of which these bytes are the one at `position`. Stages are fewer.
 int read_set(std::span<const std::byte> bytes, std::size_t position,
              const std::vector<std::pair<std::string, std::vector<std::byte>>>& files,
