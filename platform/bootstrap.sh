@@ -23,6 +23,9 @@ source "$setup/demo.sh"
 # shellcheck source=platform/setup/both.sh
 source "$setup/both.sh"
 
+# Whether `test --all` was asked for.
+everything=''
+
 # Emscripten starts Python for every file that it compiles, and the shim of a version manager in front of it would take
 # as long as the compiler.
 if [[ -z ${EMSDK_PYTHON-} ]] && have python3; then
@@ -35,7 +38,8 @@ usage() {
 usage: platform/bootstrap.sh run [MODEL]   build the command and inspect MODEL, or a sample: with the native build and
                                            with the WebAssembly build in Node
        platform/bootstrap.sh run --serve   build the browser demo and serve it on this machine alone, until Ctrl-C
-       platform/bootstrap.sh test          build and run every test, natively and in Node
+       platform/bootstrap.sh test          build and test everything, natively and in Node: under an hour on two cores
+       platform/bootstrap.sh test --all    the same with the tests that rarely find more, and longer fuzzing
        platform/bootstrap.sh wasm          set up what the presets wasm32 and wasm64 need
        platform/bootstrap.sh help
 
@@ -65,7 +69,8 @@ case ${1-} in
     esac
     ;;
   test)
-    (($# == 1)) || { usage >&2; exit 2; }
+    [[ $# -eq 1 || ($# -eq 2 && $2 == --all) ]] || { usage >&2; exit 2; }
+    everything=${2+yes}
     test_both
     ;;
   wasm)

@@ -7,8 +7,11 @@
 // The first guard installs the handler, for the whole process, and it stays until the end. What is
 // no fault in a guarded range it passes on to the handler that was there before, as if it were not
 // there itself; so must a handler that is installed later. One that does not is noticed by the next
-// guard, which installs a handler in front of it. A thread that blocks SIGBUS is not helped: the
-// system ends the process. System calls that read guarded pages answer EFAULT (write(2)).
+// guard, which installs the handler in front of it, as often as that goes on. Should the two then
+// pass on to each other, or several copies of this library, a signal that comes back goes on to the
+// handler before: each is called, and the circle ends. The code of the handler stays in memory:
+// dlclose(3) does not unload the library that holds it. A thread that blocks SIGBUS is not helped:
+// the system ends the process. System calls that read guarded pages answer EFAULT (write(2)).
 #pragma once
 
 #include <cstddef>
@@ -24,7 +27,8 @@ class FaultGuard {
  public:
   /// Guards `bytes`, all of what one Mapping shows of a file from `offset` on. The mapping and the
   /// file must outlive the guard. Throws std::system_error where no handler can be installed: not
-  /// supported, or EAGAIN after too many handlers of others; std::bad_alloc.
+  /// supported, or EAGAIN after more than eight different handlers of others;
+  /// std::bad_alloc.
   [[nodiscard]] static FaultGuard over(std::span<const std::byte> bytes, const File& file,
                                        std::uint64_t offset);
 

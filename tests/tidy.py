@@ -44,14 +44,24 @@ def cache_folder(environment):
     return pathlib.Path(environment.get("HOME") or tempfile.gettempdir(), ".cache", "ballast")
 
 
+def compiled_together(source):
+    """The sources that a file of a unity build includes; the source itself where it is none of these."""
+    if pathlib.Path(source).parent.name != "Unity":
+        return [source]
+    return re.findall(r'^#include "(.+\.cpp)"$', pathlib.Path(source).read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def compile_commands(build):
     """How the build compiles each source, without what it writes, and in which folder."""
     commands = {}
     for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
         words = shlex.split(entry["command"])
         output = words.index("-o")
-        source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
-        commands.setdefault(source, (words[:output] + words[output + 2:], entry["directory"]))
+        words = words[:output] + words[output + 2:]
+        compiled = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
+        for source in compiled_together(compiled):
+            command = [source if word == entry["file"] else word for word in words]
+            commands.setdefault(source, (command, entry["directory"]))
     return commands
 
 

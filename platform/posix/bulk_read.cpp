@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "platform/cancellation.hpp"
 #include "platform/posix/signals_blocked.hpp"
 
 namespace ballast::platform {
@@ -80,6 +81,7 @@ struct BulkRead::State {
   }
 
   void join_helpers() noexcept {
+    const CancellationOff off;
     for (std::thread& helper : helpers) helper.join();
     helpers.clear();
   }

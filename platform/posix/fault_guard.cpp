@@ -1,9 +1,13 @@
 #include "platform/fault_guard.hpp"
 
+#include <dlfcn.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): <csignal> has no sigaction
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#if __has_include(<link.h>)
+#include <link.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -12,7 +16,13 @@
 #include <mutex>
 #include <new>
 #include <system_error>
+#include <thread>
 #include <utility>
+
+// Weak: a static program has no dlopen, and the linker would warn of it; older C libraries keep
+// both functions in a library that only programs which load modules have.
+#pragma weak dladdr
+#pragma weak dlopen
 
 namespace ballast::platform {
 namespace {
@@ -45,8 +55,8 @@ struct FaultGuard::Slot {
   std::atomic<std::uint64_t> offset{0};
   std::atomic<int> descriptor{-1};
   std::atomic<bool> has_faulted{false};
-  bool is_taken = false;  // read and written under the lock
-  Slot* next = nullptr;   // written before the slot can be seen
+  std::atomic<bool> is_taken{false};
+  Slot* next = nullptr;  // written before the slot can be seen
 
   void write(const Range& range) noexcept {
     const std::uint64_t before = version;
@@ -151,9 +161,21 @@ struct Previous {
     action.sa_handler(signal);
   }
 
-  [[nodiscard]] bool is_no_handler() const noexcept {
-    return (action.sa_flags & SA_SIGINFO) == 0 &&
-           (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN);
+  /// Whether `current` is this action.
+  [[nodiscard]] bool is(const struct sigaction& current) const noexcept {
+    const bool takes_info = (action.sa_flags & SA_SIGINFO) != 0;
+    if (action.sa_flags != current.sa_flags) return false;
+    if (takes_info ? action.sa_sigaction != current.sa_sigaction
+                   : action.sa_handler != current.sa_handler) {
+      return false;
+    }
+    // Signal by signal: the C library leaves bytes of a mask that hold no signal undefined.
+    for (int signal = 1; signal < NSIG; ++signal) {
+      if (::sigismember(&action.sa_mask, signal) != ::sigismember(&current.sa_mask, signal)) {
+        return false;
+      }
+    }
+    return true;
   }
 
  private:
@@ -165,75 +187,207 @@ struct Previous {
   }
 };
 
-// A handler of somebody else that was installed over ours may pass on to it, or may not. So the
-// next guard installs one more of ours over it, which passes on to that one, and which is another
-// function: each of ours has one predecessor, and no circle can come about.
-constexpr std::size_t kMostHandlers = 8;
-std::array<Previous, kMostHandlers> previous;  // each is written before its handler is installed
+// Another handler that is installed over ours passes on to ours, or does not; the next guard cannot
+// know, and installs ours over the other one. So a circle can come about: ours passes on to the
+// other handler, which passes on to ours. A second copy of this library in the process is such a
+// handler. Each time that one signal comes here again, it goes on to the action before, down to the
+// first one.
+constexpr std::size_t kMostPrevious = 8;
+std::array<Previous, kMostPrevious> previous;  // each is written before the order names it
 
-template <std::size_t Index>
+/// The indices of the actions in `previous`, the newest first, in one word that a handler reads at
+/// once.
+struct Order {
+  static constexpr unsigned kBits = 4;
+  static_assert(kMostPrevious * kBits < 64 && kMostPrevious < (1U << kBits));
+
+  std::uint64_t word = 0;  // four bits for the number of actions, then four for each index
+
+  [[nodiscard]] std::size_t size() const noexcept { return digit(0); }
+  [[nodiscard]] std::size_t at(std::size_t place) const noexcept { return digit(place + 1); }
+
+  /// The same with `index` as the newest.
+  [[nodiscard]] Order with_first(std::size_t index) const noexcept {
+    std::uint64_t digits = index;
+    unsigned count = 1;
+    for (std::size_t place = 0; place < size(); ++place) {
+      if (at(place) == index) continue;
+      digits |= std::uint64_t{at(place)} << (kBits * count);
+      ++count;
+    }
+    return {digits << kBits | count};
+  }
+
+ private:
+  [[nodiscard]] std::size_t digit(std::size_t place) const noexcept {
+    return (word >> (kBits * place)) & ((1U << kBits) - 1);
+  }
+};
+std::atomic<std::uint64_t> order{0};
+
+/// A signal that is being passed on. The address of its context identifies it: contexts of signals
+/// that are being handled lie on different parts of the stacks of the process.
+struct Passing {
+  std::atomic<std::uintptr_t> context{0};
+  std::atomic<std::uintptr_t> frame{0};  // of the handler that has passed it on first
+  std::atomic<std::size_t> count{0};
+
+  /// How often it has been passed on before. What a handler that never returned has left behind is
+  /// known by its frame: one that calls this one again lies above it on the stack.
+  std::size_t enter(std::uintptr_t from) noexcept {
+    if (from < frame) return ++count;
+    frame = from;
+    count = 0;
+    return 0;
+  }
+  void leave(std::uintptr_t signal_context) noexcept {
+    frame = 0;
+    context.compare_exchange_strong(signal_context, 0);
+  }
+};
+// Not thread_local: the first access of a thread may allocate, which no handler may.
+constexpr std::size_t kMostPassing = 64;
+std::array<Passing, kMostPassing> passing;
+
+Passing& passing_of(std::uintptr_t context) noexcept {
+  for (Passing& known : passing) {
+    if (known.context == context) return known;
+  }
+  for (Passing& free : passing) {
+    std::uintptr_t none = 0;
+    if (free.context.compare_exchange_strong(none, context)) return free;
+  }
+  // All are left behind by handlers that never returned: any may be used again.
+  Passing& any = passing[context / alignof(std::max_align_t) % kMostPassing];
+  any.frame = 0;
+  any.context = context;
+  return any;
+}
+
+// In a circle of several copies of this library each of them has its turn this often.
+constexpr std::size_t kMostTurns = 2 * kMostPrevious;
+
+void pass_on(std::size_t turn, int signal, siginfo_t* info, void* context) noexcept {
+  const Order now{order};
+  if (turn >= kMostTurns) return act_by_default(signal, info->si_code > 0);
+  previous[now.at(std::min(turn, now.size() - 1))].pass_on(signal, info, context);
+}
+
 void handle(int signal, siginfo_t* info, void* context) {
   const int error = errno;
   const bool is_fault = info->si_code > 0;
   if (!is_fault || !mend(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
-    previous[Index].pass_on(signal, info, context);
+    const auto at = reinterpret_cast<std::uintptr_t>(context);
+    Passing& current = passing_of(at);
+    const std::size_t turn =
+        current.enter(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+    pass_on(turn, signal, info, context);
+    if (turn == 0) current.leave(at);
   }
   errno = error;
 }
 
-template <std::size_t... Index>
-constexpr auto handlers_of(std::index_sequence<Index...>) {
-  return std::array{&handle<Index>...};
+[[noreturn]] void throw_error(int error) { throw std::system_error(error, std::system_category()); }
+
+// ---- The code of the handler
+
+#if __has_include(<link.h>)
+bool is_within(const dl_phdr_info& object, std::uintptr_t address) noexcept {
+  return std::any_of(object.dlpi_phdr, object.dlpi_phdr + object.dlpi_phnum, [&](const auto& part) {
+    const std::uintptr_t begin = object.dlpi_addr + part.p_vaddr;
+    return part.p_type == PT_LOAD && address - begin < part.p_memsz;
+  });
 }
-constexpr auto kHandlers = handlers_of(std::make_index_sequence<kMostHandlers>());
+
+/// Whether the handler is a part of the program itself, which is the first object
+/// (dl_iterate_phdr(3)).
+bool is_in_program() noexcept {
+  bool found = false;
+  const auto look = [](dl_phdr_info* object, std::size_t, void* result) {
+    *static_cast<bool*>(result) = is_within(*object, reinterpret_cast<std::uintptr_t>(&handle));
+    return 1;
+  };
+  ::dl_iterate_phdr(look, &found);
+  return found;
+}
+#else
+bool is_in_program() noexcept { return false; }
+#endif
+
+/// Keeps the code in memory to the end of the process: dlclose(3) must not take a handler away that
+/// the system or another handler will call. Not a link option (-z nodelete): a shared library of
+/// the user's may hold the static one, and who asks for no guard can still unload.
+void keep_loaded() {
+  static std::atomic<bool> is_kept{false};
+  if (is_kept) return;
+  if (!is_in_program()) {
+    Dl_info own{};
+    if (::dladdr == nullptr || ::dlopen == nullptr ||
+        ::dladdr(reinterpret_cast<void*>(&handle), &own) == 0 ||
+        ::dlopen(own.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) == nullptr) {
+      throw_error(ENOTSUP);
+    }
+  }
+  is_kept = true;
+}
 
 // ---- Under the lock
 
-std::mutex mutex;
-std::size_t installed = 0;  // how many of the handlers have been
-
-[[noreturn]] void throw_error(int error) { throw std::system_error(error, std::system_category()); }
-
-bool is_ours(const struct sigaction& action) noexcept {
-  return (action.sa_flags & SA_SIGINFO) != 0 &&
-         std::find(kHandlers.begin(), kHandlers.end(), action.sa_sigaction) != kHandlers.end();
-}
-
-/// The place of a handler that may be installed over `current`: one that has not been yet, or, over
-/// none at all, one that was over none before.
-std::size_t place_over(const struct sigaction& current) {
-  Previous now;
-  now.action = current;
-  if (now.is_no_handler()) {
-    for (std::size_t i = 0; i < installed; ++i) {
-      if (previous[i].is_no_handler() && previous[i].action.sa_handler == current.sa_handler) {
-        return i;
-      }
+/// A lock for a few instructions. A process that was forked meanwhile has none of the other
+/// threads, so it takes the lock that one of them held there; what the lock keeps is whole at any
+/// time.
+class ForkProofLock {
+ public:
+  void lock() noexcept {
+    const pid_t own = ::getpid();
+    for (;;) {
+      pid_t holder = 0;
+      if (holder_.compare_exchange_strong(holder, own)) return;
+      if (holder != own && holder_.compare_exchange_strong(holder, own)) return;
+      std::this_thread::yield();
     }
   }
-  if (installed == kMostHandlers) throw_error(EAGAIN);
-  return installed;
+  void unlock() noexcept { holder_ = 0; }
+
+ private:
+  std::atomic<pid_t> holder_{0};
+};
+ForkProofLock install_lock;
+
+bool is_ours(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == &handle;
+}
+
+/// Where `current` stands in `previous`: where it was before, or behind the others.
+std::size_t index_of(const struct sigaction& current) {
+  const std::size_t known = Order{order}.size();
+  for (std::size_t i = 0; i < known; ++i) {
+    if (!previous[i].is(current)) continue;
+    previous[i].is_spent = false;
+    return i;
+  }
+  if (known == kMostPrevious) throw_error(EAGAIN);
+  previous[known].action = current;
+  return known;
 }
 
 void install() {
   struct sigaction current{};
   if (::sigaction(SIGBUS, nullptr, &current) != 0) throw_error(errno);
   if (is_ours(current)) return;
-  const std::size_t place = place_over(current);
-  if (place == installed) previous[place].action = current;
+  order = Order{order}.with_first(index_of(current)).word;
   struct sigaction own{};
-  own.sa_sigaction = kHandlers[place];
+  own.sa_sigaction = &handle;
   // On the stack that a thread may have for signals: its own may be at its end.
   own.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&own.sa_mask);
   if (::sigaction(SIGBUS, &own, nullptr) != 0) throw_error(errno);
-  installed = std::max(installed, place + 1);
 }
 
 /// A slot that nobody has.
 Slot* take_slot() {
   for (Slot* slot = first_slot; slot != nullptr; slot = slot->next) {
-    if (!std::exchange(slot->is_taken, true)) return slot;
+    if (!slot->is_taken.exchange(true)) return slot;
   }
   Slot* const slot = new Slot;  // NOLINT(cppcoreguidelines-owning-memory): it stays
   slot->is_taken = true;
@@ -246,7 +400,8 @@ Slot* take_slot() {
 
 FaultGuard FaultGuard::over(std::span<const std::byte> bytes, const File& file,
                             std::uint64_t offset) {
-  const std::scoped_lock lock(mutex);
+  keep_loaded();  // before the lock: a library's initialisation has the loader's, and may want this
+  const std::scoped_lock lock(install_lock);
   page_bytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   install();
   const std::uintptr_t page = page_bytes;
@@ -272,7 +427,6 @@ FaultGuard& FaultGuard::operator=(FaultGuard&& other) noexcept {
 FaultGuard::~FaultGuard() {
   if (slot_ == nullptr) return;
   slot_->write({});
-  const std::scoped_lock lock(mutex);
   slot_->is_taken = false;
 }
 

@@ -11,6 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include "platform/cancellation.hpp"
+
 namespace ballast::platform {
 namespace {
 
@@ -28,6 +30,7 @@ constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
 /// Repeats a call until no signal interrupts it; an error is thrown.
 template <class Call>
 auto check(Call call) {
+  const CancellationOff off;
   for (;;) {
     const auto result = call();
     if (result != -1) return result;
@@ -92,7 +95,9 @@ File& File::operator=(File&& other) noexcept {
 File::~File() {
   // Never repeated on EINTR: Linux has closed it by then, and the number may be somebody else's
   // (close(2)).
-  if (is_open()) ::close(descriptor_);
+  if (!is_open()) return;
+  const CancellationOff off;
+  ::close(descriptor_);
 }
 
 FileStatus File::status() const {
@@ -119,6 +124,7 @@ std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> into) const
 }
 
 std::size_t File::read_some(std::span<std::byte> into) const {
+  const CancellationOff off;
   const std::size_t want = std::min(into.size(), kMaxTransfer);
   for (;;) {
     const ssize_t got = ::read(descriptor_, into.data(), want);

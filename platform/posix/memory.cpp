@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "platform/cancellation.hpp"
+
 namespace ballast::platform {
 namespace {
 
@@ -120,6 +122,7 @@ void free_placed(std::byte* memory, std::size_t size) noexcept {
 }
 
 std::size_t memory_limit() {
+  const CancellationOff off;
   return std::min({physical_memory(), resource_limit(RLIMIT_AS), resource_limit(RLIMIT_DATA),
                    control_group_limit()});
 }

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "platform/cancellation.hpp"
 #include "platform/posix/signals_blocked.hpp"
 
 namespace ballast::platform {
@@ -133,6 +134,7 @@ std::size_t core_count() noexcept {
 }
 
 void work_together(std::size_t count, const Work& work, const std::function<void()>& watch) {
+  const CancellationOff off;
   NowAndThen look(watch);
   Team team(work);
   team.start(std::clamp(count, std::size_t{1}, kMaxThreads) - 1);
@@ -149,6 +151,7 @@ void work_together(std::size_t count, const Work& work, const std::function<void
 }
 
 void Gate::enter(const Pulse& pulse) {
+  const CancellationOff off;
   std::unique_lock lock(mutex_);
   while (is_taken_) {
     if (is_free_.wait_for(lock, kBetweenLooks) == std::cv_status::no_timeout) continue;
@@ -199,6 +202,7 @@ FaultAhead::FaultAhead(std::span<std::byte> memory) {
 
 FaultAhead::~FaultAhead() {
   if (!state_) return;
+  const CancellationOff off;
   state_->stopped = true;
   if (state_->thread.joinable()) state_->thread.join();
 }

@@ -81,6 +81,22 @@ test_same_json() {
     "$root/build/dev/samples" "${BALLAST_FIXTURES:-$root/../shared/fixtures}" 2>&1 | tee "$root/build/same-json.log"
 }
 
+test_wasm32() { test_preset wasm32 "$@"; }
+
+# wasm64 is the same sources with wider pointers, which the native suites have: its module is tested, and by `test --all`
+# everything else.
+test_wasm64() {
+  if [[ -n $everything ]]; then
+    test_preset wasm64 "$@"
+    return
+  fi
+  say 'wasm64: building'
+  { timed wasm64.build configure wasm64 "$@" &&
+    timed wasm64.build build wasm64 ballast-cli ballast-module ballast-embedding samples compress-samples; } ||
+    { echo 'wasm64: not built' >"$root/build/wasm64.log" && return 1; }
+  timed wasm64.test run_ctest wasm64 --label-regex '^web$'
+}
+
 # test_all WASM: "due" where the WebAssembly suites have to be run, "missing" where they would have to be, but could not
 # be set up, "none" where this machine cannot have them.
 test_all() {
@@ -96,15 +112,15 @@ test_all() {
     # CMake's checks compile and do not link: unoptimised programs, and those without exceptions, take other libraries
     # of Emscripten's, which for wasm64 it would first compile: minutes.
     # Emscripten's compiler is Clang, which its name does not tell ccache.
-    { wasm_fresh "$preset" && CCACHE_COMPILERTYPE=clang \
-      test_preset "$preset" -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY; } || status=1
+    { wasm_fresh "$preset" &&
+      CCACHE_COMPILERTYPE=clang "test_$preset" -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY; } || status=1
     # A test that fails is no reason not to compare.
     if ! grep -q 'not built$' "$root/build/$preset.log" && [[ $preset == wasm32 || -n $BALLAST_NODE64 ]]; then
       same+=("$preset")
     fi
   done
   [[ $wasm != missing ]] || status=1
-  test_same_json "${same[@]}" || status=1
+  timed same-json test_same_json "${same[@]}" || status=1
   if [[ $wasm == due ]] && have npm; then
     test_package || status=1
   fi
@@ -128,6 +144,8 @@ test_all() {
   fi
   printf '\n%s\n' "== same JSON from ${same[*]}"
   tail -n 1 "$root/build/same-json.log"
+  printf '\n%s\n' '== time'
+  print_times
   if [[ -e $root/build/bench.log ]]; then
     printf '\n%s\n' '== costs'
     tail -n 1 "$root/build/bench.log"
@@ -137,19 +155,24 @@ test_all() {
 
 test_both() {
   local wasm=none
-  # The tools make files that the library must read: each has a variant of its format that others do not write.
-  provide "$build_needs Catch2 python3" \
-    "libdeflate boost-json boost-iostreams gzip pigz bgzip bzip2 pbzip2 xz pixz zstd pzstd lz4 \
-     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 llvm-cov-19 cppcheck pkg-config shellcheck valgrind"
+  mkdir -p "$root/build"
+  rm -f "$root/build/times"
+  timed packages provide_test_needs
   if wasm_can_be_had; then
     wasm=missing
-    ! wasm_try 32 64 || wasm=due
-    provide "$build_needs" 'chromium firefox webkit xvfb'
+    ! timed wasm-tools wasm_try 32 64 || wasm=due
+    timed packages provide "$build_needs" 'chromium firefox webkit xvfb'
   else
     say 'goes on without WebAssembly, which needs an Emscripten (an emsdk, for example) and BALLAST_WASM_PREFIX, or a' \
       'Debian where packages may be installed; its suites are left out'
   fi
-  mkdir -p "$root/build"
   use_ccache
   locked "$root/build/lock" test_all "$wasm"
+}
+
+provide_test_needs() {
+  # The tools make files that the library must read: each has a variant of its format that others do not write.
+  provide "$build_needs Catch2 python3" \
+    "libdeflate boost-json boost-iostreams gzip pigz bgzip bzip2 pbzip2 xz pixz zstd pzstd lz4 \
+     ccache clang++-19 clang-runtime clang-format-19 clang-tidy-19 llvm-cov-19 cppcheck pkg-config shellcheck valgrind"
 }

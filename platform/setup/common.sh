@@ -44,6 +44,27 @@ use_ccache() {
   export CCACHE_DIR=$cache/ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G
 }
 
+# timed STAGE COMMAND...: adds a line to build/times: the stage, its seconds, and those of the processor that it took.
+timed() {
+  local stage=$1 status=0 TIMEFORMAT
+  shift
+  TIMEFORMAT="$stage %0R %0U %0S"
+  { time "$@" 2>&3; } 3>&2 2>>"$root/build/times" || status=$?
+  return "$status"
+}
+
+# What each stage took.
+print_times() {
+  awk '
+    function line(stage, wall, processor) { printf "%-18s %5d s, %5d s of processor\n", stage, wall, processor }
+    !($1 in wall) { stages[++count] = $1 }
+    { wall[$1] += $2; processor[$1] += $3 + $4; all += $2; all_processor += $3 + $4 }
+    END {
+      for (i = 1; i <= count; ++i) line(stages[i], wall[stages[i]], processor[stages[i]])
+      line("all", all, all_processor)
+    }' "$root/build/times"
+}
+
 cores() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2; }
 
 # at_least VERSION MINIMUM

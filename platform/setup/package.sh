@@ -45,11 +45,20 @@ package_run() (
 
 # In every Node that there is, the machine's and the one for wasm64; and once as a package and in browsers.
 test_package() {
-  local node i status=0 log=$root/build/package.log nodes=() running=()
+  local log=$root/build/package.log
   : >"$log"
   say 'package: building'
-  { locked "$cache/lock" package_tools && package_install && build dev demo-samples &&
-    demo_build "$root/build/dev/demo-samples"; } || { echo 'package: not built' >"$log" && return 1; }
+  timed package.build build_package || { echo 'package: not built' >"$log" && return 1; }
+  timed package.test run_package_tests "$log"
+}
+
+build_package() {
+  locked "$cache/lock" package_tools && package_install && build dev demo-samples && demo_build "$root/build/dev/demo-samples"
+}
+
+# run_package_tests LOG
+run_package_tests() {
+  local node i status=0 log=$1 nodes=() running=()
   for node in "$(command -v node)" "$BALLAST_NODE64"; do
     [[ -z $node ]] || nodes+=("$node")
   done

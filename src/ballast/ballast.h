@@ -57,6 +57,13 @@
  * time. Everything else takes one thread at a time. There are no global variables but those of
  * the handler that BALLAST_OPTION_FAULT_GUARD installs.
  *
+ * No call is a cancellation point of pthread_cancel, nor are the callbacks that it makes: a request
+ * stays pending, and takes effect at the next cancellation point after the call. A progress
+ * callback ends a long call. Threads with asynchronous cancellation must not call the library.
+ *
+ * A process may be forked while other threads make calls; the child must not go on with a call of
+ * the parent's, as it would by returning from a callback.
+ *
  * Versions. BALLAST_VERSION_MAJOR, _MINOR and _PATCH are those of this header, ballast_version()
  * tells those of the library. While the major version is 0, a new minor version may change
  * structures and the numbers of codes; the names of codes are stable.
@@ -186,7 +193,8 @@ typedef enum ballast_option {
   BALLAST_OPTION_ACCEPT_INDEX = 11,
   /** 1: a mapped file that is truncated, or whose disk fails, reads as zeros where it would end the
    * process with SIGBUS, and ballast_data_damaged tells. By default 0. Installs a handler, which
-   * stays: see OpenOptions::fault_guard in model_data.hpp. */
+   * stays, and the library with it, which dlclose does not unload any more: see
+   * OpenOptions::fault_guard in model_data.hpp. */
   BALLAST_OPTION_FAULT_GUARD = 12,
   /* Limits of the parsers; directory.hpp has the defaults and their reasons. */
   BALLAST_OPTION_MAX_TENSORS = 16,
@@ -447,8 +455,10 @@ BALLAST_API int ballast_model_warning(const ballast_model *model, size_t index,
                                       ballast_warning *warning);
 
 /** Reads every byte of every file once, and looks at what opening leaves alone (padding, the
- * strings inside arrays). Calls `found` for everything odd, on top of the warnings of the model;
- * what it is given is valid during the call. `options` brings progress and cancellation. */
+ * strings inside arrays). The pages of a mapped model that are in memory, and what the system was
+ * advised about them, stay as they are. Calls `found` for everything odd, on top of the warnings of
+ * the model; what it is given is valid during the call. `options` brings progress and cancellation.
+ */
 BALLAST_API int ballast_model_verify(const ballast_model *model, const ballast_options *options,
                                      void (*found)(void *user, const ballast_warning *warning),
                                      void *user, ballast_error **error);

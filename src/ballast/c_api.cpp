@@ -223,7 +223,10 @@ int ballast_can_decode(const char* compression) {
   return std::any_of(codecs.begin(), codecs.end(), is_it) ? 1 : 0;
 }
 
-void ballast_data_close(ballast_data* data) { delete of(data); }
+void ballast_data_close(ballast_data* data) {
+  const ballast::platform::CancellationOff off;
+  delete of(data);
+}
 
 int ballast_data_siblings(const ballast_data* data, const char* name,
                           const ballast_options* options, char** siblings, ballast_error** error) {
@@ -296,7 +299,10 @@ int ballast_loader_create(const ballast_options* options, ballast_loader** loade
   });
 }
 
-void ballast_loader_free(ballast_loader* loader) { delete of(loader); }
+void ballast_loader_free(ballast_loader* loader) {
+  const ballast::platform::CancellationOff off;
+  delete of(loader);
+}
 
 int ballast_loader_prepare(ballast_loader* loader, size_t want, void** room, size_t* size,
                            ballast_error** error) {

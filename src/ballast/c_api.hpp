@@ -20,6 +20,8 @@
 #include <ballast/model.hpp>
 #include <ballast/model_data.hpp>
 
+#include "platform/cancellation.hpp"
+
 struct ballast_options {
   ballast::OpenOptions open;
   std::optional<std::uint64_t> total;
@@ -62,9 +64,11 @@ void require(const Pointers*... pointers) {
 /// handlers in each would be most of their code.
 int failure(ballast_error** error) noexcept;
 
-/// Does what may throw, and answers a code.
+/// Does what may throw, and answers a code. Nothing cancels the thread meanwhile, callbacks of the
+/// program included: to cancel it would unwind through this, which is noexcept.
 template <class Work>
 int guarded(ballast_error** error, Work work) noexcept {
+  const platform::CancellationOff off;
   try {
     work();
     return BALLAST_OK;

@@ -169,7 +169,10 @@ int ballast_model_from_data(ballast_data** data, const char* const* names, size_
   });
 }
 
-void ballast_model_close(ballast_model* model) { delete of<Model>(model); }
+void ballast_model_close(ballast_model* model) {
+  const ballast::platform::CancellationOff off;  // data of the program's may be given back
+  delete of<Model>(model);
+}
 
 void ballast_model_summary(const ballast_model* model, ballast_summary* summary) {
   *summary = {};
@@ -272,8 +275,10 @@ int ballast_value_at(const ballast_value* array, uint64_t index, ballast_value* 
 
 int ballast_value_next(ballast_value* rest, ballast_value* element) {
   const std::optional<Array> elements = array_of(rest);
-  if (!elements || elements->begin() == elements->end()) return 0;
-  show(*elements->begin(), *element);
+  if (!elements) return 0;
+  const Array::Iterator first = elements->begin();  // decodes the element, once
+  if (first == elements->end()) return 0;
+  show(*first, *element);
   const std::size_t length = encoded_size(*element);
   rest->data = static_cast<const std::byte*>(rest->data) + length;
   rest->size -= length;

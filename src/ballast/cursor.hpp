@@ -1,6 +1,9 @@
 // Cursor: reads little-endian values off the front of a file, and never past what is there.
 // Private.
 //
+// It reads each number exactly once, so the bytes may change meanwhile (fetch.hpp). Spans and
+// strings are views of those bytes, and their sizes are the cursor's own.
+//
 // The first failure wins and sticks: from then on every read gives zero and every string is empty,
 // so that a parser reads on in straight lines, asks `stopped()` before it loops or branches on what
 // it read, and throws at one place.
@@ -12,7 +15,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -20,6 +22,7 @@
 
 #include <ballast/directory.hpp>
 #include <ballast/error.hpp>
+#include <ballast/fetch.hpp>
 
 namespace ballast {
 
@@ -70,12 +73,11 @@ class Cursor {
   [[nodiscard]] T read() noexcept {
     static_assert(std::is_unsigned_v<T>);
     static_assert(std::endian::native == std::endian::little, "the formats are little-endian");
-    T value = 0;
-    if (available() < sizeof value) {
-      run_out(sizeof value);
-      return value;
+    if (available() < sizeof(T)) {
+      run_out(sizeof(T));
+      return 0;
     }
-    std::memcpy(&value, at_, sizeof value);
+    const T value = fetch<T>(at_);
     at_ += sizeof value;
     return value;
   }
@@ -105,9 +107,8 @@ class Cursor {
   void skip_strings(std::uint64_t count, std::uint64_t max_length) noexcept {
     const std::byte* at = at_;
     for (; count > 0; --count) {
-      std::uint64_t length = 0;
-      if (static_cast<std::size_t>(end_ - at) < sizeof length) break;
-      std::memcpy(&length, at, sizeof length);
+      if (static_cast<std::size_t>(end_ - at) < sizeof(std::uint64_t)) break;
+      const auto length = fetch<std::uint64_t>(at);
       if (length > static_cast<std::size_t>(end_ - at) - sizeof length || length > max_length)
         break;
       at += sizeof length + length;

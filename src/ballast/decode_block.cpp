@@ -345,7 +345,7 @@ BALLAST_ALWAYS_INLINE uint64_t twice_e2m1(uint64_t codes) noexcept {
 struct MXFP4 : Block<DType::MXFP4, 32, 17> {
   // 2^(e - 128), half of what is written, because the quants are twice as large.
   BALLAST_ALWAYS_INLINE static float half_scale(uint32_t e) noexcept {
-    const uint32_t bits = e < 2 ? 0x00200000U << e : (e - 1) << decode::kFloatMantissa;
+    const uint32_t bits = e < 2 ? 0x00200000U << (e & 1) : (e - 1) << decode::kFloatMantissa;
     return std::bit_cast<float>(bits);
   }
   BALLAST_ALWAYS_INLINE static void block(const byte* in, float* __restrict out) noexcept {

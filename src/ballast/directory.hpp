@@ -1,6 +1,8 @@
 // Directory: what a parser finds in one file: where each tensor lies and what the metadata say.
 //
-// A directory is made of views into the bytes it was parsed from and must not outlive them.
+// Names, keys, sizes and offsets are the directory's own. The strings and arrays of GGUF metadata
+// are views of the bytes that were parsed, and so is all of a safetensors header whose bytes cannot
+// change (Input::is_stable): a directory must not outlive its bytes.
 #pragma once
 
 #include <cstddef>
@@ -48,6 +50,9 @@ struct ParseOptions {
   Limits limits{};
   /// Accept trailing bytes in safetensors (up to max_trailing, with a warning), as some readers do.
   bool lenient = false;
+  /// Most bytes that a parser may copy out of one file: a safetensors header or an index, GGUF's
+  /// keys and names. A file that needs more is refused with Errc::too_large before the copy.
+  std::uint64_t max_bytes = UINT64_MAX;
 };
 
 /// What a parser is given: the first bytes of a file, or all of them.
@@ -56,9 +61,15 @@ struct Input {
   /// The size of the whole file; empty while nobody knows it (a stream), and then nothing is
   /// checked against it.
   std::optional<std::uint64_t> total;
+  /// Whether the bytes stay as they are while the directory is in use. Bytes of a mapped file, and
+  /// others that another process or thread may write, are not stable; a safetensors header is then
+  /// copied before it is parsed.
+  bool is_stable = false;
 
   /// The whole file at once.
-  static Input whole(std::span<const std::byte> bytes) noexcept { return {bytes, bytes.size()}; }
+  static Input whole(std::span<const std::byte> bytes) noexcept {
+    return {.bytes = bytes, .total = bytes.size()};
+  }
   template <class Byte, class Allocator>
   static Input whole(const std::vector<Byte, Allocator>&& bytes) = delete;  // would dangle
 };
@@ -80,7 +91,7 @@ struct Directory {
   std::vector<Tensor> tensors;  ///< in the order in which the file lists them
   NameIndex tensor_index;
   std::vector<Warning> warnings;
-  /// Names and strings that had to be decoded, and shapes of more than four dimensions.
+  /// Names, keys, strings that had to be decoded, and shapes of more than four dimensions.
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena;
 
   /// The tensor of that name, or null. Constant time.

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <ballast/cursor.hpp>
+#include <ballast/fetch.hpp>
 #include <ballast/gguf_layout.hpp>
 #include <ballast/layout.hpp>
 #include <ballast/text.hpp>
@@ -61,16 +63,62 @@ bool is_plain(std::string_view name) noexcept {
   return odd == 0;
 }
 
+// Keys and names, copied out of bytes that may change: what is validated, compared and indexed is
+// what the caller sees later. Blocks come from the arena of the directory.
+class NameCopies {
+ public:
+  explicit NameCopies(std::uint64_t max_bytes) noexcept : max_bytes_(max_bytes) {}
+
+  /// A copy, or an empty name where there is no room for one.
+  [[nodiscard, gnu::always_inline]] std::string_view copy(std::string_view name) noexcept {
+    if (name.size() > static_cast<std::size_t>(end_ - at_)) return {};
+    char* const to = at_;
+    fetch(std::as_bytes(std::span(name)), to);
+    at_ += name.size();
+    return {to, name.size()};
+  }
+
+  /// Makes room for a name of `size` bytes. All later names together take at most `most` bytes.
+  /// False where the budget does not allow it.
+  [[nodiscard]] bool make_room(std::size_t size, std::size_t most,
+                               std::pmr::memory_resource& arena) {
+    const std::uint64_t budget = max_bytes_ - taken_;
+    if (size > budget) return false;
+    const std::uint64_t block = std::min<std::uint64_t>(budget, std::min(block_, most));
+    size = std::max(size, static_cast<std::size_t>(block));
+    block_ = std::min(2 * block_, kLargestBlock);
+    at_ = static_cast<char*>(arena.allocate(size, 1));
+    end_ = at_ + size;
+    taken_ += size;
+    return true;
+  }
+
+  /// The bytes that copies take once there is one of `size` more.
+  [[nodiscard]] std::uint64_t needed(std::size_t size) const noexcept {
+    return taken_ - static_cast<std::size_t>(end_ - at_) + size;
+  }
+  [[nodiscard]] std::uint64_t max_bytes() const noexcept { return max_bytes_; }
+
+ private:
+  static constexpr std::size_t kLargestBlock = std::size_t{64} << 10;
+
+  char* at_ = nullptr;
+  char* end_ = nullptr;
+  std::size_t block_ = 1024;  // the next one
+  std::uint64_t taken_ = 0;   // by all blocks
+  std::uint64_t max_bytes_;
+};
+
 class Parser {
  public:
   Parser(const Input& input, const ParseOptions& options) noexcept
-      : input_(input), limits_(options.limits), cursor_(input) {}
+      : input_(input), limits_(options.limits), cursor_(input), names_(options.max_bytes) {}
 
   Parsed run() {
     parse_header();
     parse_entries();
     parse_tensors();
-    if (!cursor_.stopped()) Layout(input_, limits_, cursor_, warnings_, out_).run();
+    if (!cursor_.stopped()) Layout(input_, limits_, cursor_, warnings_, starts_, out_).run();
     if (cursor_.problem()) throw Error(*cursor_.problem());
     if (cursor_.stopped()) return {std::nullopt, cursor_.needed()};
     out_.warnings = std::move(warnings_).finish();
@@ -85,7 +133,8 @@ class Parser {
   Value parse_value(ValueType type, std::uint64_t start);
   Value parse_array(std::uint32_t depth);
   void parse_elements(ValueType type, std::uint64_t count, std::uint32_t depth);
-  void look_at_bools(std::span<const std::byte> bools, std::uint64_t start);
+  void check_bools(std::span<const std::byte> bools, std::uint64_t start);
+  void warn_bad_bool(std::uint8_t value, std::uint64_t at);
   void take_alignment(const Value& value, std::uint64_t start);
   void parse_tensors();
   void parse_tensor(std::uint64_t index);
@@ -94,6 +143,8 @@ class Parser {
   void parse_dtype(Tensor& tensor);
   void size_up(Tensor& tensor, std::uint64_t start);
 
+  [[nodiscard, gnu::always_inline]] std::string_view take_name();
+  [[nodiscard, gnu::noinline]] std::string_view copy_to_new_block(std::string_view name);
   [[nodiscard]] bool in_bounds(std::uint64_t count, std::uint64_t smallest, Problem problem);
   std::pmr::monotonic_buffer_resource& arena();
 
@@ -105,8 +156,28 @@ class Parser {
   std::uint64_t tensor_count_ = 0;
   std::uint64_t entry_count_ = 0;
   std::uint64_t alignment_ = kDefaultAlignment;
-  std::string_view key_;  // of the entry being parsed
+  NameCopies names_;
+  std::string_view key_;               // of the entry being parsed
+  std::vector<std::uint64_t> starts_;  // of the tensors' descriptions, for messages
 };
+
+// The key or name that comes next, copied.
+inline std::string_view Parser::take_name() {
+  const std::string_view name = cursor_.string(limits_.max_string);
+  const std::string_view copy = names_.copy(name);
+  return copy.size() == name.size() ? copy : copy_to_new_block(name);
+}
+
+std::string_view Parser::copy_to_new_block(std::string_view name) {
+  if (names_.make_room(name.size(), name.size() + cursor_.available(), arena())) {
+    return names_.copy(name);
+  }
+  cursor_.fail({.code = Errc::too_large,
+                .offset = cursor_.offset() - name.size(),
+                .expected = names_.needed(name.size()),
+                .actual = names_.max_bytes()});
+  return {};
+}
 
 // Whether `count` items of at least `smallest` bytes can be in the bytes that are left; else the
 // problem is reported.
@@ -181,7 +252,7 @@ void Parser::parse_entries() {
 void Parser::parse_entry(std::uint64_t index) {
   const std::uint64_t start = cursor_.offset();
   cursor_.about(SubjectKind::key, index);
-  key_ = cursor_.string(limits_.max_string);
+  key_ = take_name();
   if (cursor_.stopped()) return;
   cursor_.about(SubjectKind::key, key_);
   const Problem about{.kind = SubjectKind::key, .offset = start, .name = key_};
@@ -223,9 +294,9 @@ Value Parser::parse_value(ValueType type, std::uint64_t start) {
     case ValueType::array:
       return parse_array(1);
     case ValueType::boolean: {
-      const std::span<const std::byte> value = cursor_.take(1);
-      look_at_bools(value, start);
-      return {type, value.empty() ? 0 : std::to_integer<std::uint64_t>(value[0])};
+      const auto value = cursor_.read<std::uint8_t>();
+      if (value > 1) warn_bad_bool(value, start);
+      return {type, value};
     }
     default:
       break;
@@ -277,7 +348,7 @@ void Parser::parse_elements(ValueType type, std::uint64_t count, std::uint32_t d
   if (type != ValueType::array) {
     const std::span<const std::byte> elements =
         cursor_.take(count * encoded_size(type));  // in bounds, so no overflow
-    if (type == ValueType::boolean) look_at_bools(elements, start);
+    if (type == ValueType::boolean) check_bools(elements, start);
     return;
   }
   const std::uint32_t deepest = std::min(limits_.max_array_depth, kMaxArrayDepth);
@@ -295,17 +366,27 @@ void Parser::parse_elements(ValueType type, std::uint64_t count, std::uint32_t d
   for (; count > 0 && !cursor_.stopped(); --count) static_cast<void>(parse_array(depth + 1));
 }
 
-void Parser::look_at_bools(std::span<const std::byte> bools, std::uint64_t start) {
-  std::byte all{0};
-  for (const std::byte value : bools) all |= value;
-  if (std::to_integer<unsigned>(all) <= 1) return;
-  const auto odd = std::find_if(bools.begin(), bools.end(),
-                                [](std::byte value) { return value > std::byte{1}; });
+// Warns of the first of them that is neither 0 nor 1. Each piece is read once, into the stack.
+void Parser::check_bools(std::span<const std::byte> bools, std::uint64_t start) {
+  std::array<std::uint8_t, 256> piece;
+  for (std::size_t at = 0; at < bools.size(); at += piece.size()) {
+    const std::size_t size = std::min(piece.size(), bools.size() - at);
+    fetch(bools.subspan(at, size), piece.data());
+    std::uint8_t all = 0;
+    for (std::size_t i = 0; i < size; ++i) all |= piece[i];
+    if (all <= 1) continue;
+    std::size_t bad = 0;
+    while (piece[bad] <= 1) ++bad;
+    return warn_bad_bool(piece[bad], start + at + bad);
+  }
+}
+
+void Parser::warn_bad_bool(std::uint8_t value, std::uint64_t at) {
   warnings_.add({.code = Errc::bad_bool,
                  .kind = SubjectKind::key,
-                 .offset = start + static_cast<std::uint64_t>(odd - bools.begin()),
+                 .offset = at,
                  .name = key_,
-                 .actual = std::to_integer<std::uint64_t>(*odd)});
+                 .actual = value});
 }
 
 void Parser::take_alignment(const Value& value, std::uint64_t start) {
@@ -330,22 +411,25 @@ void Parser::take_alignment(const Value& value, std::uint64_t start) {
 void Parser::parse_tensors() {
   if (cursor_.stopped()) return;
   out_.alignment = alignment_;
-  out_.tensors.reserve(static_cast<std::size_t>(
-      std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor)));
+  const auto most = static_cast<std::size_t>(
+      std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor));
+  out_.tensors.reserve(most);
+  starts_.reserve(most);
   for (std::uint64_t i = 0; i < tensor_count_ && !cursor_.stopped(); ++i) parse_tensor(i);
   if (cursor_.stopped()) return;
   if (const auto repeated =
           out_.tensor_index.build({std::span<const Tensor>(out_.tensors), &Tensor::name})) {
     const Tensor& tensor = out_.tensors[*repeated];
-    refuse(cursor_, Errc::duplicate_tensor, tensor, described_at(input_, tensor));
+    refuse(cursor_, Errc::duplicate_tensor, tensor, starts_[*repeated]);
   }
 }
 
 void Parser::parse_tensor(std::uint64_t index) {
   const std::uint64_t start = cursor_.offset();
+  starts_.push_back(start);
   cursor_.about(SubjectKind::tensor, index);
   Tensor& tensor = out_.tensors.emplace_back();
-  tensor.name = cursor_.string(limits_.max_string);
+  tensor.name = take_name();
   if (cursor_.stopped()) return;
   cursor_.about(SubjectKind::tensor, tensor.name);
   look_at_name(tensor.name, start);

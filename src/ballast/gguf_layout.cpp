@@ -19,11 +19,6 @@ void refuse(Cursor& cursor, Errc code, const Tensor& tensor, std::uint64_t start
                .actual = actual});
 }
 
-std::uint64_t described_at(const Input& input, const Tensor& tensor) noexcept {
-  const auto* name = reinterpret_cast<const std::byte*>(tensor.name.data());
-  return static_cast<std::uint64_t>(name - input.bytes.data()) - 8;
-}
-
 // From offsets in the data to offsets in the file, once it is known where the data begin.
 void Layout::run() {
   const std::uint64_t header_end = cursor_.offset();
@@ -49,7 +44,7 @@ bool Layout::place_tensors() {
     std::uint64_t end = 0;
     if (!add(tensor.offset, out_.data_offset, tensor.offset) ||
         !add(tensor.offset, tensor.nbytes.value_or(0), end) || !round_up(end, alignment_, end)) {
-      refuse(cursor_, Errc::size_overflow, tensor, described_at(input_, tensor));
+      refuse(cursor_, Errc::size_overflow, tensor, described_at(tensor));
       return true;
     }
     in_sequence &= tensor.offset == next && tensor.nbytes.has_value();
@@ -79,7 +74,7 @@ void Layout::check_data_order() {
     if (tensor.offset >= out_.tensors[i - 1].offset) continue;
     warnings_.add({.code = Errc::out_of_order,
                    .kind = SubjectKind::tensor,
-                   .offset = described_at(input_, tensor),
+                   .offset = described_at(tensor),
                    .name = tensor.name});
   }
   const DataOrder order(out_.tensors);
@@ -89,8 +84,7 @@ void Layout::check_data_order() {
     const Tensor& tensor = order[i];
     if (tensor.nbytes == 0U) continue;  // overlaps nothing and leaves no hole
     if (tensor.offset < end) {
-      return refuse(cursor_, Errc::overlap, tensor, described_at(input_, tensor), end,
-                    tensor.offset);
+      return refuse(cursor_, Errc::overlap, tensor, described_at(tensor), end, tensor.offset);
     }
     static_cast<void>(round_up(end, alignment_, end));  // checked when the tensor was placed
     if (tensor.offset > end && end_known) {

@@ -5,7 +5,9 @@
 // finds where the file must end, and tells what overlaps, what is missing and what is odd.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <ballast/cursor.hpp>
 #include <ballast/directory.hpp>
@@ -16,13 +18,14 @@ namespace ballast::gguf {
 class Layout {
  public:
   /// The cursor stands behind the last tensor's description; `directory` has the alignment and the
-  /// tensors, whose offsets are still those of the file.
+  /// tensors, whose offsets are still those of the file; `starts` says where each is described.
   Layout(const Input& input, const Limits& limits, Cursor& cursor, WarningList& warnings,
-         Directory& directory) noexcept
+         std::span<const std::uint64_t> starts, Directory& directory) noexcept
       : input_(input),
         limits_(limits),
         cursor_(cursor),
         warnings_(warnings),
+        starts_(starts),
         out_(directory),
         alignment_(*directory.alignment) {}
 
@@ -36,11 +39,16 @@ class Layout {
   void find_end(std::uint64_t header_end);
   void check_end();
   void check_trailing();
+  /// The byte of the file where a tensor of the directory is described.
+  [[nodiscard]] std::uint64_t described_at(const Tensor& tensor) const noexcept {
+    return starts_[static_cast<std::size_t>(&tensor - out_.tensors.data())];
+  }
 
   const Input& input_;
   const Limits& limits_;
   Cursor& cursor_;
   WarningList& warnings_;
+  std::span<const std::uint64_t> starts_;
   Directory& out_;
   std::uint64_t alignment_;
   const Tensor* last_ = nullptr;  // the one whose data end last
@@ -49,9 +57,5 @@ class Layout {
 /// Stops the cursor for something that is wrong with a tensor, at a byte of the file.
 void refuse(Cursor& cursor, Errc code, const Tensor& tensor, std::uint64_t start,
             std::uint64_t expected = 0, std::uint64_t actual = 0) noexcept;
-
-/// The byte of the file where a tensor is described: its name is a view into the file, behind a
-/// length of eight bytes.
-[[nodiscard]] std::uint64_t described_at(const Input& input, const Tensor& tensor) noexcept;
 
 }  // namespace ballast::gguf

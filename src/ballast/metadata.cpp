@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include <ballast/fetch.hpp>
+
 namespace ballast {
 namespace {
 
@@ -30,10 +32,18 @@ constexpr std::size_t kLengthBytes = 8;  // in front of a string
 constexpr std::size_t kArrayHeadBytes =
     12;  // in front of a nested array: u32 element type, u64 count
 
+// The number of 1, 2, 4 or 8 bytes at the start of `bytes`.
 std::uint64_t load(std::span<const std::byte> bytes, std::size_t size) noexcept {
-  std::uint64_t bits = 0;
-  std::memcpy(&bits, bytes.data(), size);
-  return bits;
+  switch (size) {
+    case 1:
+      return fetch<std::uint8_t>(bytes.data());
+    case 2:
+      return fetch<std::uint16_t>(bytes.data());
+    case 4:
+      return fetch<std::uint32_t>(bytes.data());
+    default:
+      return fetch<std::uint64_t>(bytes.data());
+  }
 }
 
 // The bytes that `count` strings take at the start of `bytes`; empty where the bytes do not hold

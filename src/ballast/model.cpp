@@ -18,7 +18,6 @@ namespace ballast {
 
 struct Model::State {
   std::vector<Shard> shards;
-  ModelData index_data;  // of an index.json, whose strings are views
   std::vector<std::unique_ptr<std::pmr::monotonic_buffer_resource>> arenas;
   Format format = Format::gguf;
   std::optional<std::uint32_t> version;
@@ -43,7 +42,8 @@ std::string shown_path(const Shard& shard) { return shown_path(shard.data, shard
 
 Directory parse_file(const ModelData& data, std::string_view file, const ParseOptions& options) {
   try {
-    Input input{data.bytes(), data.file_size()};
+    Input input{
+        .bytes = data.bytes(), .total = data.file_size(), .is_stable = DataAccess::is_stable(data)};
     if (!data.is_complete()) input.total.reset();
     Directory directory = std::move(*parse(input, options).directory);
     DataAccess::require_undamaged(data);
@@ -59,7 +59,7 @@ Directory parse_shard(const Shard& shard, const ParseOptions& options) {
 
 ShardIndex parse_index(const ModelData& data, std::string_view file, const ParseOptions& options) {
   try {
-    ShardIndex index = parse_index(data.bytes(), options.limits);
+    ShardIndex index = parse_index(data.bytes(), options);
     DataAccess::require_undamaged(data);
     return index;
   } catch (const Error& error) {
@@ -313,7 +313,6 @@ struct ModelBuilder {
     builder.state.format = Format::safetensors;
     builder.state.metadata = std::move(index.metadata);
     builder.state.arenas.push_back(std::move(index.arena));
-    builder.state.index_data = std::move(first.data);
     return std::move(builder).finish();
   }
 

@@ -162,8 +162,10 @@ class BALLAST_API Model {
 
   /// Reads every byte of every file once and looks at what opening leaves alone, because it would
   /// touch the data: padding between tensors, and the strings inside arrays. Answers what is odd,
-  /// on top of `warnings()`. `options` gives progress and cancellation. Throws Error (cancelled,
-  /// file_changed where a mapped file was truncated).
+  /// on top of `warnings()`. `options` gives progress and cancellation. A mapped file is read
+  /// again, to some 16 MiB of memory, and not touched: the pages that are in memory, and what the
+  /// system was advised about them, stay as they are. Throws Error (cancelled, file_changed where a
+  /// mapped file was truncated or is no longer what was parsed, std::bad_alloc).
   [[nodiscard]] std::vector<Warning> verify(const OpenOptions& options = {}) const;
 
  private:

@@ -14,7 +14,9 @@
 //
 // Ownership: move-only. A moved-from ModelData is empty. Views of `bytes()` stay valid when the
 // object is moved, and die with it.
-// Threads: all const functions may be called from any number of threads at the same time.
+// Threads: all const functions may be called from any number of threads at the same time. No
+// function of the library is a cancellation point of pthread_cancel(3): a request stays pending
+// meanwhile.
 #pragma once
 
 #include <cstddef>
@@ -145,8 +147,9 @@ struct OpenOptions {
   /// end the process with SIGBUS; ModelData::damaged tells. The first guarded file installs a
   /// handler for SIGBUS, which stays to the end of the process and passes on what is no fault in a
   /// guarded file to the handler that was there before; one that is installed later must pass on to
-  /// it likewise. A thread that blocks SIGBUS is not helped. Costs nothing while nothing fails, and
-  /// concerns only what is mapped.
+  /// it likewise. The library stays loaded with it: dlclose(3) does not unload it any more. A
+  /// thread that blocks SIGBUS is not helped. Costs nothing while nothing fails, and concerns only
+  /// what is mapped.
   bool fault_guard = false;
   /// Whether a compressed file is decoded, or its bytes are taken as they are.
   bool decompress = true;

@@ -79,12 +79,19 @@ struct DataAccess {
     return ModelData(std::make_unique<Storage>(std::move(storage)));
   }
   static Storage& storage(ModelData& data) noexcept { return *data.storage_; }
+  /// Of data that are not empty.
+  static const Storage& storage(const ModelData& data) noexcept { return *data.storage_; }
   /// What is at a path, if that can be examined; a pipe is anything that is read like one.
   static bool is_pipe_or_device(const std::filesystem::path& path);
   /// Throws Error where faults are survived and one was met, or may have been read as zeros.
   static void require_undamaged(const ModelData& data) {
     const bool is_guarded = data.is_mmap() && data.storage_->guard.is_active();
     if (is_guarded) data.require_undamaged();
+  }
+  /// Whether the bytes are the library's own, which nothing else writes.
+  static bool is_stable(const ModelData& data) noexcept {
+    return data.storage_ && !data.is_mmap() &&
+           !std::holds_alternative<Borrowed>(data.storage_->bytes);
   }
   static std::optional<Split> split(const ModelData& data) noexcept {
     return data.storage_ ? data.storage_->split : std::nullopt;

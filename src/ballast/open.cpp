@@ -23,6 +23,7 @@
 #include "ballast/open_job.hpp"
 #include "ballast/placer.hpp"
 #include "platform/bulk_read.hpp"
+#include "platform/cancellation.hpp"
 #include "platform/fault_guard.hpp"
 #include "platform/file.hpp"
 #include "platform/mapped_file.hpp"
@@ -76,7 +77,9 @@ std::size_t residue_for(const Job& job, std::uint64_t total, ReadPrefix read_pre
   while (have > 0) {
     PlacedBytes prefix = job.allocate(have);
     const std::size_t got = read_prefix(std::span<std::byte>(prefix));
-    const Parsed parsed = parse_leniently({std::span(prefix).first(got), total}, job.options.parse);
+    const Parsed parsed =
+        parse_leniently({.bytes = std::span(prefix).first(got), .total = total, .is_stable = true},
+                        job.options.parse);
     if (parsed.directory) {
       const std::uint64_t into = parsed.directory->data_offset % platform::kPlacementUnit;
       return static_cast<std::size_t>(platform::kPlacementUnit - into);
@@ -230,6 +233,8 @@ void guard(const Job& job, DataAccess::Storage& storage) {
 }
 
 ModelData load(Job job) {
+  const platform::CancellationOff
+      off;  // what the program's callbacks wait for unwinds nothing here
   const FileStatus status = job.attempt("examine", [&] { return job.file.status(); });
   if (status.kind == FileKind::directory) {
     const std::error_code code(static_cast<int>(std::errc::is_a_directory), std::system_category());

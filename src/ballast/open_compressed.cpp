@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,11 @@ constexpr std::size_t kPullBuffer = std::size_t{1} << 20;
 // blocks, of 4 MiB usually, and has to keep a copy of one that does not fit.
 constexpr std::size_t kOutput = std::size_t{1} << 20;
 constexpr std::size_t kOutputLz4 = std::size_t{64} << 20;
+
+std::size_t hash_of(std::span<const std::byte> bytes) noexcept {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return std::hash<std::string_view>()(text);
+}
 
 /// Compressed bytes as a source of Boost.Iostreams. Some may have been read ahead.
 class CompressedSource {
@@ -156,10 +162,15 @@ class Pull {
     if (out.empty()) return false;
     is_whole_tried_ = true;
     if (!range_) return false;
+    const auto begun = static_cast<std::size_t>(placer_.received());
+    const std::size_t directory = hash_of(out.first(begun));
     const WholeFile whole{job_.file, range_->offset, range_->length};
     const auto watch = [&](std::uint64_t in, std::uint64_t done) { tell(in, done); };
     switch (decode_whole(decoder_->codec(), whole, out, job_.options.decode, watch)) {
       case Whole::done:
+        // The vector's size and place are those of the directory that came first. A file that has
+        // changed since then may have another one.
+        if (hash_of(out.first(begun)) != directory) break;
         placer_.accept_whole();
         return true;
       case Whole::not_tried:
@@ -178,7 +189,7 @@ class Pull {
   void tell(std::uint64_t input, std::uint64_t output) {
     told_.done = std::max(told_.done, output);
     told_.input_done = std::max(told_.input_done, input);
-    told_.total = placer_.expected();
+    if (placer_.expected()) told_.total = placer_.expected();
     told_.input_total = input_.total;
     job_.report(told_);
   }

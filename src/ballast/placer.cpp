@@ -144,7 +144,7 @@ void Placer::look(std::optional<std::uint64_t> total) {
   }
   Parsed parsed;
   try {
-    parsed = parse({prefix_.content(), total}, options_.parse);
+    parsed = parse({.bytes = prefix_.content(), .total = total, .is_stable = true}, options_.parse);
   } catch (const Error& error) {
     return refuse_or_collect(error, total);
   }
@@ -269,7 +269,8 @@ ModelData Placer::finish(const std::filesystem::path& path) {
   if (phase_ == Phase::segments) join();
   // Too short, or without its last padding: the parser says which.
   if (phase_ == Phase::body && options_.non_model != NonModel::collect) {
-    static_cast<void>(parse({body_.content(), received_}, options_.parse));
+    static_cast<void>(
+        parse({.bytes = body_.content(), .total = received_, .is_stable = true}, options_.parse));
   }
   const std::uint64_t trailing = received_ - body_.filled;
   body_.bytes.resize(
@@ -298,9 +299,6 @@ void Placer::accept_whole() noexcept {
   phase_ = Phase::trailing;
 }
 
-void Placer::begin_again() noexcept {
-  received_ = body_.filled = 0;
-  phase_ = Phase::body;
-}
+void Placer::begin_again() { *this = Placer(options_, input_); }
 
 }  // namespace ballast

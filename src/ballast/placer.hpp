@@ -87,11 +87,13 @@ class Placer {
   [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
   [[nodiscard]] std::optional<std::uint64_t> expected() const noexcept { return expected_; }
 
-  /// The vector for the whole model, once it is there and not full; else nothing. Whoever fills it
-  /// by himself says so; or begins again with its first byte.
+  /// The vector for the whole model, once it is there and not full; else nothing. A caller that
+  /// fills it calls accept_whole(), or begin_again() where that failed.
   [[nodiscard]] std::span<std::byte> whole() noexcept;
   void accept_whole() noexcept;
-  void begin_again() noexcept;
+  /// Drops all that has come, and what was learnt from it: the bytes come once more, and may be
+  /// others. Throws Error.
+  void begin_again();
 
  private:
   /// Memory with a filled part.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ballast/cursor.hpp>
+#include <ballast/fetch.hpp>
 #include <ballast/json_scanner.hpp>
 #include <ballast/layout.hpp>
 #include <ballast/text.hpp>
@@ -44,6 +45,7 @@ class Parser {
   Parsed run();
 
  private:
+  [[nodiscard]] std::string_view text_of(std::span<const std::byte> header);
   void parse_header();
   void parse_metadata(JsonScanner& json, std::uint64_t start);
   void parse_metadata_entry(JsonScanner& json);
@@ -108,16 +110,29 @@ Parsed Parser::run() {
                   .actual = length});
   }
   const std::span<const std::byte> header = cursor_.take(cursor_.stopped() ? 0 : length);
+  if (!input_.is_stable && header.size() > options_.max_bytes) {
+    cursor_.fail(
+        {.code = Errc::too_large, .expected = header.size(), .actual = options_.max_bytes});
+  }
   if (cursor_.problem()) throw Error(*cursor_.problem());
   if (cursor_.stopped()) return {std::nullopt, cursor_.needed()};
   out_.format = Format::safetensors;
   out_.data_offset = kLengthBytes + length;
   out_.arena =
       std::make_unique<std::pmr::monotonic_buffer_resource>(std::pmr::new_delete_resource());
-  header_ = {reinterpret_cast<const char*>(header.data()), header.size()};
+  header_ = text_of(header);
   parse_header();
   out_.warnings = std::move(warnings_).finish();
   return {std::move(out_), 0};
+}
+
+// The header in memory that nothing else writes: its text is scanned more than once, and names and
+// strings are views of it.
+std::string_view Parser::text_of(std::span<const std::byte> header) {
+  if (input_.is_stable) return {reinterpret_cast<const char*>(header.data()), header.size()};
+  auto* const copy = static_cast<char*>(out_.arena->allocate(header.size(), 1));
+  fetch(header, copy);
+  return {copy, header.size()};
 }
 
 void Parser::parse_header() {

@@ -10,6 +10,7 @@
 #include <version>
 
 #include <ballast/error.hpp>
+#include <ballast/fetch.hpp>
 #include <ballast/json_scanner.hpp>
 #include <ballast/text.hpp>
 
@@ -220,12 +221,21 @@ const ShardIndex::Entry* ShardIndex::find(std::string_view tensor) const noexcep
   return position ? &weights[*position] : nullptr;
 }
 
-ShardIndex parse_index(std::span<const std::byte> bytes, const Limits& limits) {
+ShardIndex parse_index(std::span<const std::byte> bytes, const ParseOptions& options) {
+  const Limits& limits = options.limits;
+  if (bytes.size() > limits.max_header) {
+    throw Error(
+        {.code = Errc::header_too_large, .expected = limits.max_header, .actual = bytes.size()});
+  }
+  if (bytes.size() > options.max_bytes) {
+    throw Error({.code = Errc::too_large, .expected = bytes.size(), .actual = options.max_bytes});
+  }
   ShardIndex index;
   index.arena =
       std::make_unique<std::pmr::monotonic_buffer_resource>(std::pmr::new_delete_resource());
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  IndexParser(text, index, limits).run();
+  auto* const copy = static_cast<char*>(index.arena->allocate(bytes.size(), 1));
+  fetch(bytes, copy);
+  IndexParser({copy, bytes.size()}, index, limits).run();
   index.files = sorted_files(index.weights);
   return index;
 }

@@ -53,9 +53,10 @@ struct ShardIndex {
   [[nodiscard]] const Entry* find(std::string_view tensor) const noexcept;
 };
 
-/// Parses an index. Its strings are views into `bytes`. Numbers of its metadata are u64, i64 or
-/// f64, as they are written; what is neither number, string nor bool is kept as its JSON text.
-/// Throws Error.
-[[nodiscard]] ShardIndex parse_index(std::span<const std::byte> bytes, const Limits& limits);
+/// Parses a copy of an index: `bytes` may change meanwhile, and need not outlive the call. An index
+/// may have as many bytes as a safetensors header (Limits::max_header). Numbers of its metadata are
+/// u64, i64 or f64, as they are written; what is neither number, string nor bool is kept as its
+/// JSON text. Throws Error.
+[[nodiscard]] ShardIndex parse_index(std::span<const std::byte> bytes, const ParseOptions& options);
 
 }  // namespace ballast

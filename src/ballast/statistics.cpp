@@ -1,6 +1,7 @@
-// Statistics in one pass: the numbers come in pieces that stay in the first cache, and each piece
-// is looked at three times there: for what is not finite and the extremes, for the sums, and for
-// the bins.
+// Statistics in one pass: the numbers are copied in pieces to the stack, where each piece is read
+// three times: for what is not finite and the extremes, for the sums, and for the bins. Read in
+// place they might change in between, as in a mapped file that a trainer saves to, and a number
+// that grew would have no bin.
 //
 // Sums are kept in eight lanes, added up in one order: so the compiler may use vectors of any
 // width, and the bits are the same. Pieces are joined as Chan, Golub and LeVeque do ("Updating
@@ -14,6 +15,8 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+
+#include <ballast/fetch.hpp>
 
 #include "platform/instruction_set.hpp"
 
@@ -224,8 +227,9 @@ struct StatisticsKernel {
     to.max_ = to.finite_ == 0 ? max : std::max(to.max_, max);
   }
 
+  // Replaces what is not finite in `values`.
   template <class Float>
-  BALLAST_ALWAYS_INLINE void piece(const Float* values, std::size_t count) noexcept {
+  BALLAST_ALWAYS_INLINE void piece(Float* values, std::size_t count) noexcept {
     const Look<Float> look = look_at(values, count);
     note(look, count);
     if (!look.any_finite()) return;
@@ -235,8 +239,7 @@ struct StatisticsKernel {
     const auto origin = static_cast<Float>(std::clamp(
         std::ldexp(to.mean_, to.unit_), from_order<Float>(look.min), from_order<Float>(look.max)));
     const double unit = std::ldexp(1.0, -to.unit_);
-    std::array<Float, kPiece> finite;
-    if (odd != 0) values = only_finite(values, count, origin, finite.data());
+    if (odd != 0) keep_finite(values, count, origin);
     const double factor = std::is_same_v<Float, double> ? 1.0 : unit;
     join(sum_up(values, count, origin, unit), factor, count - odd,
          static_cast<double>(origin) * unit);
@@ -245,15 +248,14 @@ struct StatisticsKernel {
   }
 
   template <class Float>
-  BALLAST_ALWAYS_INLINE static const Float* only_finite(const Float* values, std::size_t count,
-                                                        Float origin, Float* out) noexcept {
+  BALLAST_ALWAYS_INLINE static void keep_finite(Float* values, std::size_t count,
+                                                Float origin) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
       const auto bits = std::bit_cast<typename Bits<Float>::Int>(values[i]);
       const bool is_finite =
           (bits & std::numeric_limits<typename Bits<Float>::Int>::max()) < Bits<Float>::kInfinity;
-      out[i] = is_finite ? values[i] : origin;
+      values[i] = is_finite ? values[i] : origin;
     }
-    return out;
   }
 
   template <class Float>
@@ -290,8 +292,12 @@ struct StatisticsKernel {
 
   template <class Float>
   BALLAST_ALWAYS_INLINE void all(std::span<const Float> values) noexcept {
-    for (; !values.empty(); values = values.subspan(std::min(kPiece, values.size()))) {
-      piece(values.data(), std::min(kPiece, values.size()));
+    std::array<Float, kPiece> copy;
+    while (!values.empty()) {
+      const std::size_t count = std::min(kPiece, values.size());
+      fetch(std::as_bytes(values.first(count)), copy.data());
+      piece(copy.data(), count);
+      values = values.subspan(count);
     }
   }
 };

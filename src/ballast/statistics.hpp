@@ -56,7 +56,9 @@ struct Statistics {
 };
 
 /// Takes numbers, piece by piece. The same numbers in the same pieces give the same bits on every
-/// processor; counts, extremes and histogram do not depend on the pieces either.
+/// processor; counts, extremes and histogram do not depend on the pieces either. Each number is
+/// read once, so numbers in a mapped file may change meanwhile: each counts as it was when it was
+/// read.
 class BALLAST_API StatisticsAccumulator {
  public:
   StatisticsAccumulator() noexcept = default;

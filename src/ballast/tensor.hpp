@@ -1,9 +1,9 @@
 // Tensor: what a directory says about one tensor. Plain data; the bytes themselves come from
 // `Model::bytes(tensor)`.
 //
-// The strings of a tensor are views into the model's bytes (or into the model's own arena, where
-// safetensors had escaped a name), so a Tensor, copied or not, must not outlive its Model or
-// Directory.
+// The strings of a tensor are views into memory of its Model or Directory (or, for safetensors from
+// memory that nothing else writes, into the model's bytes), so a Tensor, copied or not, must not
+// outlive it.
 #pragma once
 
 #include <algorithm>

@@ -2,7 +2,10 @@
 
 #include <array>
 #include <cstring>
+#include <span>
 #include <utility>
+
+#include <ballast/fetch.hpp>
 
 namespace ballast {
 namespace {
@@ -127,8 +130,13 @@ std::string printable(std::string_view text, std::size_t max_bytes) {
   std::string out;
   std::size_t cut = 0;  // the longest length that leaves room for kMore
   while (!text.empty()) {
-    const Utf8Step step = decode_utf8(text);
-    out.append(escaped(text.substr(0, step.length), step));
+    // A character that is judged and then read again could have become an escape sequence.
+    std::array<char, 4> bytes;
+    const std::string_view next = text.substr(0, bytes.size());
+    fetch(std::as_bytes(std::span(next)), bytes.data());
+    const std::string_view copy(bytes.data(), next.size());
+    const Utf8Step step = decode_utf8(copy);
+    out.append(escaped(copy.substr(0, step.length), step));
     if (out.size() > max_bytes) {
       out.resize(cut);
       return out.append(kMore);

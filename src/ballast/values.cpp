@@ -9,6 +9,8 @@
 #include <ballast/layout.hpp>
 #include <ballast/small_float.hpp>
 
+#include "ballast/model_data_storage.hpp"
+
 namespace ballast {
 namespace {
 
@@ -133,6 +135,11 @@ Run rows_of(const Model& model, const Tensor& tensor, Rows rows, std::size_t roo
   return {tensor.dtype, decoder, model.bytes(tensor).data(), elements.first * each, room};
 }
 
+// Where the fault guard is on: values of pages that it has replaced by zeros are no result.
+void require_undamaged(const Model& model, const Tensor& tensor) {
+  DataAccess::require_undamaged(model.shards()[tensor.shard].data);
+}
+
 // ---- Statistics ---------------------------------------------------------------------------------
 
 // Between two looks at progress and cancellation: a few milliseconds.
@@ -234,12 +241,15 @@ std::uint64_t row_count(const Model& model, const Tensor& tensor) noexcept {
 
 void read_floats(const Model& model, const Tensor& tensor, Rows rows, std::span<float> out) {
   read(rows_of(model, tensor, rows, out.size()), out);
+  require_undamaged(model, tensor);
 }
 void read_f16(const Model& model, const Tensor& tensor, Rows rows, std::span<std::uint16_t> out) {
   read<f16_of>(rows_of(model, tensor, rows, out.size()), DType::F16, out);
+  require_undamaged(model, tensor);
 }
 void read_bf16(const Model& model, const Tensor& tensor, Rows rows, std::span<std::uint16_t> out) {
   read<bf16_of>(rows_of(model, tensor, rows, out.size()), DType::BF16, out);
+  require_undamaged(model, tensor);
 }
 
 Statistics statistics(const Model& model, const Tensor& tensor, Rows rows,

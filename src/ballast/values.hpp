@@ -68,7 +68,9 @@ struct Rows {
 
 /// The values of some rows, row after row. `out` has room for exactly these: rows times
 /// row_elements() floats, twice as many for C64. Throws Error: rows_outside, wrong_length for
-/// another size of `out`, unknown_dtype, wrong_type, and what Model::bytes throws.
+/// another size of `out`, unknown_dtype, wrong_type, what Model::bytes throws, and, where the fault
+/// guard is on, what ModelData::require_undamaged throws: zeros that stand for lost pages are no
+/// result.
 BALLAST_API void read_floats(const Model& model, const Tensor& tensor, Rows rows,
                              std::span<float> out);
 /// The same as binary16 and as bfloat16; see to_f16 and to_bf16.

@@ -29,8 +29,6 @@ bool decode(Compression codec, [[maybe_unused]] WholeJob& job) {
 #if BALLAST_WITH_GZIP
     case Compression::gzip:
       return decode_whole_gzip(job);
-    case Compression::zlib:
-      return decode_whole_zlib(job);
 #endif
 #if BALLAST_WITH_XZ  // as above
     case Compression::xz:

@@ -4,7 +4,6 @@
 //     members, zstd's frames, xz's blocks, LZ4's independent blocks.
 //   * zstd decodes a frame straight to where it stays, without a window of its own, while another
 //     thread faults the pages in ahead of it.
-//   * libdeflate decodes a gzip member in two thirds of the time.
 //
 // Each way has the same checks as the stream, and none explains itself: where something is odd, the
 // file is decoded again as a stream, which knows what to say.

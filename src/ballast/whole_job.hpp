@@ -29,7 +29,6 @@ class WholeJob {
       : file_(file), out_(out), limits_(limits), watch_(watch) {}
 
   [[nodiscard]] std::uint64_t size() const noexcept { return file_.size; }
-  [[nodiscard]] const WholeFile& file() const noexcept { return file_; }
   [[nodiscard]] const DecodeLimits& limits() const noexcept { return limits_; }
   [[nodiscard]] std::span<std::byte> out() const noexcept { return out_; }
   /// The part of it from a position on.
@@ -47,11 +46,6 @@ class WholeJob {
   void count(std::uint64_t input, std::uint64_t output) noexcept {
     input_ += input;
     output_ += output;
-  }
-  /// What is counted anew where something begins again.
-  void count_from(std::uint64_t input, std::uint64_t output) noexcept {
-    input_ = input;
-    output_ = output;
   }
   /// Tells the caller what is counted. Only on the calling thread, whose pulse does it.
   void watch() {
@@ -95,7 +89,6 @@ class WholeJob {
 
 // One for each codec that is built in. True: all is decoded and verified. False: not tried.
 [[nodiscard]] bool decode_whole_gzip(WholeJob& job);
-[[nodiscard]] bool decode_whole_zlib(WholeJob& job);
 [[nodiscard]] bool decode_whole_xz(WholeJob& job);
 [[nodiscard]] bool decode_whole_zstd(WholeJob& job);
 [[nodiscard]] bool decode_whole_lz4(WholeJob& job);

@@ -81,14 +81,16 @@ struct Block {
 class BlockHeader {
  public:
   BlockHeader(const WholeJob& job, const Block& block, lzma_check check) {
-    std::array<std::byte, LZMA_BLOCK_HEADER_SIZE_MAX> bytes;
-    job.read(block.begin, std::span(bytes).first(1));
-    expect(bytes[0] != std::byte{0});
+    // Read once, with its size: a file that changes could have another one the second time.
+    std::array<std::byte, LZMA_BLOCK_HEADER_SIZE_MAX> buffer;
+    const auto bytes = std::span(buffer).first(limited(block.total_size, buffer.size()));
+    job.read(block.begin, bytes);
+    expect(!bytes.empty() && bytes[0] != std::byte{0});
     block_.version = 1;
     block_.check = check;
     block_.filters = filters_.data();
     block_.header_size = lzma_block_header_size_decode(std::to_integer<std::uint32_t>(bytes[0]));
-    job.read(block.begin, std::span(bytes).first(block_.header_size));
+    expect(block_.header_size <= bytes.size());
     expect_ok(lzma_block_header_decode(&block_, nullptr, bytes_of(bytes)));
     owns_ = true;
   }

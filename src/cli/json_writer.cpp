@@ -10,6 +10,7 @@ namespace ballast::cli {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+constexpr std::size_t kLongestCharacter = 4;               // bytes, in UTF-8
 
 bool is_plain(char c) noexcept { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; }
 
@@ -104,13 +105,26 @@ void JsonWriter::new_line() {
   for (std::size_t i = 0; i < levels_.size(); ++i) output_.write("  ");
 }
 
+// Strings of a mapped file may change meanwhile: each piece is copied, and only the copy is read.
 void JsonWriter::quoted(std::string_view text) {
+  constexpr std::size_t kPiece = 4096;
   output_.write('"');
   while (!text.empty()) {
+    piece_.assign(text.substr(0, kPiece));
+    const bool is_last = piece_.size() == text.size();
+    text.remove_prefix(characters(piece_, is_last ? 0 : kLongestCharacter - 1));
+  }
+  output_.write('"');
+}
+
+// Writes characters until at most `keep` bytes are left, and returns how many bytes they took.
+std::size_t JsonWriter::characters(std::string_view text, std::size_t keep) {
+  const std::size_t size = text.size();
+  while (text.size() > keep) {
     const std::size_t plain = plain_length(text);
     output_.write(text.substr(0, plain));
     text.remove_prefix(plain);
-    if (text.empty()) break;
+    if (text.size() <= keep) break;
     const Utf8Step step = decode_utf8(text);
     if (!step.valid) {
       output_.write(kReplacement);
@@ -121,7 +135,7 @@ void JsonWriter::quoted(std::string_view text) {
     }
     text.remove_prefix(step.length);
   }
-  output_.write('"');
+  return size - text.size();
 }
 
 void JsonWriter::escaped(char32_t character) {

@@ -12,8 +12,10 @@
 // between keys and values and that everything begun is ended.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -61,11 +63,13 @@ class JsonWriter {
   void begin_value();  // the comma and the space before a value, where it is not a member's
   void new_line();
   void quoted(std::string_view text);
+  std::size_t characters(std::string_view text, std::size_t keep);
   void escaped(char32_t character);
 
   Output& output_;
   std::vector<Level> levels_;
   bool after_key_ = false;
+  std::string piece_;  // of the string that is being written
 };
 
 }  // namespace ballast::cli

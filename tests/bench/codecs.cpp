@@ -13,7 +13,6 @@
 //                                        copies, which the library does not do, and why
 //     bench-codecs whole FILE ROUNDS     ModelData::read, beside the library's one call for all of
 //                                        it, with the input in memory and fresh output
-//     bench-codecs whole-libdeflate FILE ROUNDS   the same, beside libdeflate's
 //     bench-codecs units FILE ROUNDS     ModelData::read of a file of many units, beside a loop
 //     over
 //                                        the library's one call for each, on all cores, with the
@@ -276,12 +275,6 @@ int run(std::string_view mode, Work& work, int rounds) {
   if (mode == "write")
     return compare_kept(work, rounds, chunked, [&](auto out) { write(work, out); });
   if (mode == "whole") return compare(work, rounds, in_one_call, read);
-#ifdef BALLAST_WITH_LIBDEFLATE
-  if (mode == "whole-libdeflate") {
-    const auto plain = [&](auto out) { ballast::bench::inflate_by_libdeflate(work.file, out); };
-    return compare(work, rounds, plain, read);
-  }
-#endif
   if (mode == "units" || mode == "units-read") {
     const ballast::bench::InputFile file(work.path);
     const ballast::bench::UnitsFile where{file.descriptor(), work.file.data()};

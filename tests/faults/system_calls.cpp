@@ -13,17 +13,18 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace ballast::test {
 namespace {
 
 // open(2), fcntl(2), stat(2), lseek(2), pread(2), read(2), mmap(2), madvise(2), posix_fadvise(2),
-// close(2), poll(2), sysconf(3), getrlimit(2), userfaultfd(2), ioctl_userfaultfd(2),
-// pthread_create(3), under ERRORS.
+// close(2), poll(2), sysconf(3), getrlimit(2), pthread_create(3), under ERRORS.
 constexpr std::array kFaults{
     Fault{Call::open, Effect::error, EINTR},
     Fault{Call::open, Effect::error, EACCES},
@@ -81,27 +82,24 @@ constexpr std::array kFaults{
     Fault{Call::poll, Effect::error, EINVAL},
     Fault{Call::sysconf, Effect::error, EINVAL},
     Fault{Call::getrlimit, Effect::error, EPERM},
-    Fault{Call::userfaultfd, Effect::error, ENOSYS},
-    Fault{Call::userfaultfd, Effect::error, EPERM},
-    Fault{Call::userfaultfd, Effect::error, EMFILE},
-    Fault{Call::userfaultfd, Effect::error, ENOMEM},
-    Fault{Call::ioctl, Effect::error, EINVAL},
-    Fault{Call::ioctl, Effect::error, EAGAIN},
-    Fault{Call::ioctl, Effect::error, ENOENT},
-    Fault{Call::ioctl, Effect::error, ENOMEM},
     Fault{Call::thread, Effect::error, EAGAIN},
 };
 
 constexpr std::array<std::string_view, kCallCount> kNames{
-    "open", "fcntl",   "fstat",     "stat",        "lseek",         "pread",
-    "read", "mmap",    "munmap",    "madvise",     "posix_fadvise", "close",
-    "poll", "sysconf", "getrlimit", "userfaultfd", "ioctl",         "thread"};
+    "open",   "fcntl",   "fstat",         "stat",  "lseek", "pread",   "read",      "mmap",
+    "munmap", "madvise", "posix_fadvise", "close", "poll",  "sysconf", "getrlimit", "thread"};
 
 /// The fault that is set, and how many calls are left before it; no call is made while it changes.
 std::optional<Fault> fault;
 bool is_lasting = false;
 std::atomic<std::int64_t> calls_left{0};
 thread_local int pauses = 0;
+
+/// What is done before which call; neither changes while calls are made.
+Call interrupted{};
+std::function<void()> interruption;
+std::atomic<std::int64_t> calls_until_interruption{0};
+
 std::array<std::atomic<std::uint64_t>, kCallCount> counts{};
 
 std::atomic<std::int64_t> descriptors{0};
@@ -114,10 +112,17 @@ struct Range {
 std::mutex kept_mutex;
 std::vector<Range> kept;  // what an injected fault has left mapped
 
+void interrupt(Call call) noexcept {
+  if (!interruption || interrupted != call || --calls_until_interruption != 0) return;
+  const CallsPaused paused;
+  interruption();
+}
+
 /// Counts a call, and answers what is to become of it.
 const Fault* meet(Call call) noexcept {
   if (pauses != 0) return nullptr;
   ++counts[static_cast<std::size_t>(call)];
+  interrupt(call);
   if (!fault || fault->call != call) return nullptr;
   const std::int64_t left = --calls_left;
   if (left > 0 || (left < 0 && !is_lasting)) return nullptr;
@@ -170,6 +175,13 @@ Injection::Injection(const Fault& given, std::uint64_t nth, bool lasting) noexce
   fault = given;
 }
 
+Interruption::Interruption(Call call, std::uint64_t nth, std::function<void()> work) {
+  interrupted = call;
+  calls_until_interruption = static_cast<std::int64_t>(nth);
+  interruption = std::move(work);
+}
+Interruption::~Interruption() { interruption = nullptr; }
+
 CallsPaused::CallsPaused() noexcept { ++pauses; }
 CallsPaused::~CallsPaused() { --pauses; }
 
@@ -203,8 +215,6 @@ int __real_close(int descriptor);
 int __real_poll(pollfd* waiting, nfds_t count, int timeout);
 long __real_sysconf(int name);
 int __real_getrlimit(int resource, rlimit* limit);
-long __real_syscall(long number, ...);
-int __real_ioctl(int descriptor, unsigned long request, ...);
 // std::thread's way into the C++ library: the thread, what it runs (by reference, as what has a
 // destructor is passed), and a function that keeps the thread library linked.
 void __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
@@ -315,18 +325,6 @@ long __wrap_sysconf(int name) {
 
 int __wrap_getrlimit(int resource, rlimit* limit) {
   return ballast::test::fails(Call::getrlimit) ? -1 : __real_getrlimit(resource, limit);
-}
-
-// The only one that has no function of its own is userfaultfd(2).
-long __wrap_syscall(long number, long first) {
-  if (ballast::test::fails(Call::userfaultfd)) return -1;
-  const long descriptor = __real_syscall(number, first);
-  if (descriptor != -1) ballast::test::count_descriptors(1);
-  return descriptor;
-}
-
-int __wrap_ioctl(int descriptor, unsigned long request, void* argument) {
-  return ballast::test::fails(Call::ioctl) ? -1 : __real_ioctl(descriptor, request, argument);
 }
 
 void __wrap__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(

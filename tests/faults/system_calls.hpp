@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,8 +37,6 @@ enum class Call : std::uint8_t {
   poll,
   sysconf,
   getrlimit,
-  userfaultfd,
-  ioctl,
   thread,
 };
 inline constexpr std::size_t kCallCount = static_cast<std::size_t>(Call::thread) + 1;
@@ -69,6 +68,16 @@ class Injection {
   Injection& operator=(const Injection&) = delete;
   /// What could not be given back because of the fault is given back now.
   ~Injection();
+};
+
+/// While it lives, something is done once before a call: the `nth` of its kind, counted from 1, on
+/// the thread that makes it. Its own calls are the system's.
+class Interruption {
+ public:
+  Interruption(Call call, std::uint64_t nth, std::function<void()> work);
+  Interruption(const Interruption&) = delete;
+  Interruption& operator=(const Interruption&) = delete;
+  ~Interruption();
 };
 
 /// While it lives, this thread's calls are the system's own, and not counted: for what a test does

@@ -60,8 +60,7 @@ bool is_repeated(Call call) noexcept {
 bool is_no_matter(Call call) noexcept {
   constexpr std::array kNoMatter{Call::lseek,   Call::munmap,    Call::madvise,
                                  Call::stat,    Call::close,     Call::posix_fadvise,
-                                 Call::sysconf, Call::getrlimit, Call::userfaultfd,
-                                 Call::ioctl,   Call::thread};
+                                 Call::sysconf, Call::getrlimit, Call::thread};
   return std::ranges::find(kNoMatter, call) != kNoMatter.end();
 }
 
@@ -156,9 +155,8 @@ bool is_small(const Scenario& scenario) {
 /// should.
 bool may_last(const Scenario& scenario, const Fault& fault) {
   if (fault.effect == Effect::one_byte) return is_small(scenario);
-  return !(fault.effect == Effect::error &&
-           ((fault.number == EINTR && is_repeated(fault.call)) ||
-            (fault.number == EAGAIN && (fault.call == Call::read || fault.call == Call::ioctl))));
+  return !(fault.effect == Effect::error && ((fault.number == EINTR && is_repeated(fault.call)) ||
+                                             (fault.number == EAGAIN && fault.call == Call::read)));
 }
 
 void run_all(const std::vector<Scenario>& all) {
@@ -186,9 +184,8 @@ TEST_CASE("every call that can be made to fail is made by some load") {
       for (std::size_t i = 0; i < kCallCount; ++i) total[i] += counts[i];
     }
   }
-  // These take several cores, libdeflate, and a system that lets a program have its own page
-  // faults.
-  constexpr std::array kByMachine{Call::userfaultfd, Call::ioctl, Call::thread};
+  // It takes several cores.
+  constexpr std::array kByMachine{Call::thread};
   for (std::size_t i = 0; i < kCallCount; ++i) {
     const auto call = static_cast<Call>(i);
     if (std::ranges::find(kByMachine, call) == kByMachine.end()) {

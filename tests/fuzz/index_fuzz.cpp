@@ -44,7 +44,7 @@ Outcome parsed_index(std::span<const std::byte> bytes, const Limits& limits) {
   try {
     const ShardIndex index = [&] {
       const BoundedCost bounded(bytes.size());
-      return parse_index(bytes, limits);
+      return parse_index(bytes, {.limits = limits});
     }();
     check_index(index);
     Digest digest;

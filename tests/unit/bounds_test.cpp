@@ -33,7 +33,7 @@ constexpr std::size_t kLarge = std::size_t{1} << 20;
 
 void read_directory(const Bytes& bytes) { static_cast<void>(parse_whole(bytes)); }
 
-void read_index(const Bytes& bytes) { static_cast<void>(parse_index(bytes, Limits())); }
+void read_index(const Bytes& bytes) { static_cast<void>(parse_index(bytes, ParseOptions())); }
 
 // Every element of every array, and every key and tensor by its name.
 void read_all(const Value& value) {

@@ -56,7 +56,9 @@ PART_OF = {
     "whole_gzip": "whole", "whole_job": "whole", "whole_lz4": "whole", "whole_xz": "whole", "whole_zstd": "whole",
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-MAY_USE_PLATFORM = {"small_float", "decode", "statistics", "model_data", "placer", "loader", "whole", "open"}
+MAY_USE_PLATFORM = {
+    "small_float", "decode", "statistics", "model_data", "placer", "loader", "whole", "open", "verify", "ballast",
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 CONDITION = re.compile(r"^\s*#\s*(?:el)?if(?:n?def)?\b(.*)")

@@ -435,6 +435,32 @@ TEST_CASE("no statistics are made of zeros that stand for what is lost") {
     CHECK(error.code() == Errc::file_changed);
   }
 }
+
+template <class Read>
+void refuses_a_cut_file(Read read) {
+  const Sample sample = model_of(4 * page());
+  const TempFile file(sample.bytes());
+  const Model model = Model::open(file.path(), guarded());
+  cut(file.path(), 4 * page());
+  try {
+    read(model, model.tensors()[0]);
+    FAIL_CHECK("zeros were returned");
+  } catch (const Error& error) {
+    CHECK(error.code() == Errc::file_changed);
+    CHECK(error.path() == file.path().string());
+  }
+}
+
+TEST_CASE("no values are made of zeros that stand for what is lost") {
+  std::vector<float> floats(4 * page());
+  std::vector<std::uint16_t> halves(4 * page());
+  refuses_a_cut_file(
+      [&](const Model& model, const Tensor& tensor) { read_floats(model, tensor, {}, floats); });
+  refuses_a_cut_file(
+      [&](const Model& model, const Tensor& tensor) { read_f16(model, tensor, {}, halves); });
+  refuses_a_cut_file(
+      [&](const Model& model, const Tensor& tensor) { read_bf16(model, tensor, {}, halves); });
+}
 #endif
 
 // ---- Threads of the library's own ---------------------------------------------------------------
