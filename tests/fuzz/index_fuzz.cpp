@@ -83,7 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   test::Random random = test::choices(bytes);
   const ParseOptions options = test::parse_options(random);
   const test::Outcome whole = test::parsed_index(bytes, options.limits);
-  if (!is_json(bytes) || begins_model(bytes)) return 0;
+  if (!test::is_thorough(bytes) || !is_json(bytes) || begins_model(bytes)) return 0;
   LoaderOptions loading{.max_bytes = size + 1024, .accept_index = true, .parse = options};
   if (random.one_in(2)) loading.total = size;
   test::check_pushed(bytes, bytes, loading, whole, random);

@@ -3,11 +3,18 @@
 
     run.py BUILD --hours 2 --jobs 2              every target, for two hours each
     run.py BUILD --minutes 10 zstd loader        these two
+    run.py BUILD --executions 1e6 --together 1e8  a million inputs of each target, and 10^8 in all
+    run.py BUILD --totals                        how many there have been
 
 Each target has a corpus of its own that grows from run to run, by default in BUILD/fuzz-corpus; it begins with the
 committed one (tests/fuzz/corpus/NAME) and with what the build made (BUILD/tests/fuzz/seeds/NAME), neither of which is
 written to. At the end it is reduced to what reaches as much. With a build that counts coverage, and llvm-profdata and
 llvm-cov, the lines and branches of src/ are counted that the corpora reach.
+
+With --executions targets take turns until each has had so many inputs, and all --together so many; where somebody ends
+the program, the next run goes on from there. Executions are counted in BUILD/fuzz-executions.json. One input of EVERY
+has everything checked of it (thorough.hpp), and stacks are not watched after their return, which takes a third of the
+time: both are left to the shorter runs, and to the tests.
 
 Exit status 1: something was found. What it was, where the input lies, and how to see it again is printed.
 """
@@ -22,6 +29,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
@@ -51,10 +60,15 @@ def number(name, output):
     return int(found[-1]) if found else 0
 
 
-def environment():
+def environment(every=1):
     variables = dict(os.environ)
     # By default freed memory is kept from use up to 256 MB, which the limit of memory would count.
-    variables["ASAN_OPTIONS"] = "quarantine_size_mb=32:" + variables.get("ASAN_OPTIONS", "")
+    options = ["quarantine_size_mb=32", variables.get("ASAN_OPTIONS", "")]
+    if every > 1:
+        variables["BALLAST_FUZZ_EVERY"] = str(every)
+        # Each exception has the stacks of the functions that it leaves collected.
+        options[:0] = ["detect_stack_use_after_return=0", "malloc_context_size=2"]
+    variables["ASAN_OPTIONS"] = ":".join(filter(None, options))
     variables.setdefault("LLVM_PROFILE_FILE", os.devnull)  # a build that counts would leave files where it is run
     return variables
 
@@ -78,7 +92,7 @@ def found_in(folder):
     return sorted(path for path in folder.iterdir() if path.name.startswith(FINDINGS))
 
 
-def fuzz(program, name, corpus, artifacts, begun_with, seconds):
+def fuzz(program, name, corpus, artifacts, begun_with, seconds, every=1):
     corpus.mkdir(parents=True, exist_ok=True)
     artifacts.mkdir(parents=True, exist_ok=True)
     before = set(found_in(artifacts))
@@ -88,7 +102,7 @@ def fuzz(program, name, corpus, artifacts, begun_with, seconds):
                f"-artifact_prefix={artifacts}/", "-print_final_stats=1", "-reload=0",
                *([f"-dict={dictionary}"] if dictionary.is_file() else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          env=environment(), check=False)
+                          env=environment(every), check=False)
     result = Result(name, status=done.returncode, output=done.stdout)
     result.executions = number("number_of_executed_units", done.stdout)
     result.speed = number("average_exec_per_sec", done.stdout)
@@ -155,6 +169,78 @@ def coverage(build, targets, corpora):
     return {kind: (totals[kind]["covered"], totals[kind]["count"]) for kind in ("lines", "branches")}
 
 
+class Ledger:
+    """How many executions each target has had in a build folder, in how many seconds, and what was found."""
+
+    def __init__(self, build):
+        self.path = build / "fuzz-executions.json"
+        self.entries = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+
+    def executions(self, name):
+        return self.entries.get(name, {}).get("executions", 0)
+
+    def total(self):
+        return sum(map(self.executions, self.entries))
+
+    def add(self, result, seconds):
+        entry = self.entries.setdefault(result.name, {"executions": 0, "seconds": 0, "found": 0, "cov": 0})
+        entry["executions"] += result.executions
+        entry["seconds"] = round(entry["seconds"] + seconds, 1)
+        entry["found"] += len(result.findings) or int(result.failed)
+        entry["cov"] = max(entry["cov"], result.cov)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.entries, indent=1), encoding="utf-8")
+        partial.replace(self.path)
+
+    def show(self):
+        total = {"executions": self.total(), "seconds": sum(entry["seconds"] for entry in self.entries.values()),
+                 "found": sum(entry["found"] for entry in self.entries.values()), "cov": 0}
+        for name, entry in [*sorted(self.entries.items()), ("all", total)]:
+            speed = entry["executions"] / max(entry["seconds"], 1)
+            print(f"{name:14} {entry['executions']:>12} executions {speed:>8.0f}/s {entry['seconds']:>9.0f} s "
+                  f"{entry['found']} found", flush=True)
+
+
+def run_in_turns(arguments, corpora):
+    """Each target for one turn after the other, until all have had enough."""
+    build = arguments.build.resolve()
+    targets = programs(build, arguments.targets)
+    ledger, lock = Ledger(build), threading.Lock()
+    failures = []
+
+    def is_due(name):
+        return ledger.executions(name) < arguments.executions or ledger.total() < arguments.together
+
+    def turn(name):
+        if not is_due(name) or failures:
+            return
+        begun = time.monotonic()
+        result = fuzz(targets[name], name, corpora / name, build / "tests/fuzz/found" / name, seeds(build, name),
+                      arguments.turn, arguments.every)
+        with lock:
+            ledger.add(result, time.monotonic() - begun)
+            report(result)
+            if result.failed:
+                failures.append(result)
+
+    def fastest_first(name):
+        entry = ledger.entries.get(name)
+        return -entry["executions"] / max(entry["seconds"], 1) if entry else 0
+
+    while not failures and (due := list(filter(is_due, targets))):
+        if not any(ledger.executions(name) < arguments.executions for name in targets):
+            # What is left to do together is for the faster half of them.
+            due = sorted(due, key=fastest_first)[:(len(due) + 1) // 2]
+        else:
+            due = [name for name in due if ledger.executions(name) < arguments.executions]
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            list(pool.map(turn, due))
+    ledger.show()
+    for result in failures:
+        explain(result, targets[result.name])
+    return 1 if failures else 0
+
+
 def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path, metavar="BUILD")
@@ -164,11 +250,16 @@ def parsed_arguments():
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("--corpus", type=pathlib.Path, help="where the corpora grow")
+    parser.add_argument("--executions", type=float, default=0, help="how many inputs each target has")
+    parser.add_argument("--together", type=float, default=0, help="and all of them")
+    parser.add_argument("--turn", type=int, default=120, help="seconds for which a target runs before the next")
+    parser.add_argument("--every", type=int, default=16, help="of how many inputs one is checked in every way")
+    parser.add_argument("--totals", action="store_true", help="show the executions that were counted, and end")
     parser.add_argument("--short", action="store_true", help="throw the corpora away, and count no lines: a test")
     arguments = parser.parse_intermixed_args()
     arguments.time = int(arguments.hours * 3600 + arguments.minutes * 60 + arguments.seconds)
-    if arguments.time <= 0:
-        parser.error("for how long? --hours, --minutes or --seconds")
+    if not (arguments.time > 0 or arguments.executions > 0 or arguments.totals):
+        parser.error("for how long? --hours, --minutes, --seconds or --executions")
     return arguments
 
 
@@ -202,6 +293,11 @@ def run(arguments, corpora):
 
 def main():
     arguments = parsed_arguments()
+    if arguments.totals:
+        Ledger(arguments.build.resolve()).show()
+        return 0
+    if arguments.executions > 0:
+        return run_in_turns(arguments, (arguments.corpus or arguments.build / "fuzz-corpus").resolve())
     if not arguments.short:
         return run(arguments, (arguments.corpus or arguments.build / "fuzz-corpus").resolve())
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 
 usage: run_test.py BUILD SOUND_TARGET
 """
+import json
 import pathlib
 import re
 import subprocess
@@ -38,6 +39,19 @@ def main():
     seen = subprocess.run([again[2], again[1]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     pathlib.Path(again[1]).unlink()
     expect(seen.returncode != 0, "what was found cannot be seen again", done.stdout)
+
+    with tempfile.TemporaryDirectory() as folder:
+        counted = pathlib.Path(folder) / "build"
+        (counted / "tests").mkdir(parents=True)
+        (counted / "tests/fuzz").symlink_to(build.resolve() / "tests/fuzz")
+        counts = [0]
+        for _ in range(2):
+            done = run(counted, "--executions", str(counts[-1] + 1), "--turn", "1", sound)
+            expect(done.returncode == 0, "a sound target does not pass", done.stdout)
+            counts.append(json.loads((counted / "fuzz-executions.json").read_text(encoding="utf-8"))[sound]["executions"])
+        expect(counts[0] < counts[1] < counts[2], f"executions do not add up: {counts}", done.stdout)
+        done = run(counted, "--totals")
+        expect(re.search(rf"^{sound} +{counts[1]} executions", done.stdout, re.MULTILINE), "totals are wrong", done.stdout)
 
     done = run(build, "--seconds", "1", "--short", "no-such-target")
     expect(done.returncode == 1 and "no-such-target" in done.stdout, "a target that is not there passes", done.stdout)

@@ -1,41 +1,5 @@
-// Changes the header of safetensors as JSON, and mostly has its length say so; or, one time in
-// four, all of it as bytes.
-#include "tests/fuzz/json_mutate.hpp"
-
-namespace ballast::test {
-namespace {
-
-constexpr std::size_t kLengthBytes = 8;
-
-std::uint64_t length_of(const std::string& file) {
-  std::uint64_t length = 0;
-  std::memcpy(&length, file.data(), kLengthBytes);
-  return length;
-}
-
-void mutate_header(std::string& file, Random& random) {
-  const std::uint64_t claimed = length_of(file);
-  const auto there =
-      static_cast<std::size_t>(std::min<std::uint64_t>(claimed, file.size() - kLengthBytes));
-  std::string header = file.substr(kLengthBytes, there);
-  mutate_json(header, random);
-  const std::uint64_t length =
-      random.one_in(16) ? interesting_number(random, header.size()) : header.size();
-  file.replace(kLengthBytes, there, header);
-  std::memcpy(file.data(), &length, kLengthBytes);
-}
-
-// As many bytes as the last tensor may want, more or less.
-void mutate_data(std::string& file, Random& random) {
-  if (random.one_in(2)) {
-    file.append(random.below(64), 'x');
-  } else {
-    file.resize(file.size() - std::min<std::size_t>(file.size() - kLengthBytes, random.below(64)));
-  }
-}
-
-}  // namespace
-}  // namespace ballast::test
+// Changes safetensors by their structure; or, one time in four, all of it as bytes.
+#include "tests/fuzz/safetensors_mutate.hpp"
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t max_size, unsigned seed) {
@@ -43,10 +7,6 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   Random random(seed);
   if (size < kLengthBytes || random.one_in(4)) return LLVMFuzzerMutate(data, size, max_size);
   std::string file(reinterpret_cast<const char*>(data), size);
-  if (random.one_in(8)) {
-    mutate_data(file, random);
-  } else {
-    mutate_header(file, random);
-  }
+  mutate_safetensors(file, random);
   return put_back(file, data, max_size);
 }

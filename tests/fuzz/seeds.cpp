@@ -1,7 +1,8 @@
 // Writes what fuzzing of the formats begins with: the project's own hostile files, each of which
 // somebody has thought of, and valid ones that have something of everything.
 //
-//     fuzz-seeds FOLDER         FOLDER/gguf/*, FOLDER/safetensors/*, FOLDER/index/*
+//     fuzz-seeds FOLDER         FOLDER/gguf/*, FOLDER/safetensors/*, FOLDER/index/*,
+//     FOLDER/changing/*
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <ballast/gguf.hpp>
 
 #include "tests/support/hostile.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/random_model.hpp"
 #include "tests/support/safetensors_builder.hpp"
 #include "tests/support/sets.hpp"
@@ -23,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMost = std::size_t{64} << 10;  // what a fuzzer can turn over fast
+constexpr std::size_t kMostChanging = 2000;           // and read in every way
 
 class Seeds {
  public:
@@ -38,7 +41,23 @@ class Seeds {
     file.write(reinterpret_cast<const char*>(bytes.data()),
                static_cast<std::streamsize>(bytes.size()));
   }
-  void add_model(const Bytes& bytes) { add(gguf::matches(bytes) ? "gguf" : "safetensors", bytes); }
+  void add_model(const Bytes& bytes) {
+    add(gguf::matches(bytes) ? "gguf" : "safetensors", bytes);
+    add_changing(bytes);
+  }
+  /// The same file with a few changes, early ones among them.
+  void add_changing(Bytes bytes) {
+    constexpr std::uint64_t kChanges = 4;
+    if (bytes.size() > kMostChanging) return;
+    Random random(bytes.size());
+    for (std::uint64_t i = 0; i < kChanges; ++i) {
+      append_number(bytes, random.below(std::uint64_t{20} << (2 * i)), 2);
+      append_number(bytes, random.next(), 4);
+    }
+    append_number(bytes, kChanges, 1);
+    append_number(bytes, random.below(16), 1);
+    add("changing", bytes);
+  }
 
  private:
   fs::path folder_;
@@ -53,7 +72,9 @@ void add_hostile(Seeds& seeds) {
   for (const SetTable table : kSetTables) {
     for (const SetRow& row : table()) {
       for (const auto& [name, bytes] : row.files) {
-        if (name.ends_with(".index.json")) seeds.add("index", bytes);
+        if (!name.ends_with(".index.json")) continue;
+        seeds.add("index", bytes);
+        seeds.add_changing(bytes);
       }
     }
   }

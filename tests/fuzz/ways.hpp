@@ -27,6 +27,7 @@
 
 #include "tests/fuzz/directory_check.hpp"
 #include "tests/fuzz/require.hpp"
+#include "tests/fuzz/thorough.hpp"
 #include "tests/support/bounds.hpp"
 #include "tests/support/compress.hpp"
 #include "tests/support/random.hpp"
@@ -280,6 +281,7 @@ inline void check_model(std::span<const std::byte> bytes) {
   Random random = choices(bytes);
   const ParseOptions options = parse_options(random);
   const Outcome whole = parsed_whole(bytes, bytes.size(), options);
+  if (!is_thorough(bytes)) return;
   check_prefixes(bytes, whole, options);
   check_pieces(bytes, whole, options, random);
 }

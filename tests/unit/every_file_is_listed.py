@@ -42,6 +42,7 @@ LISTS = [
     ("platform", "*.cpp", "CMakeLists.txt"),
     ("tests/unit", "*.cpp", "tests/CMakeLists.txt"),
     ("tests/faults", "*.cpp", "tests/faults/CMakeLists.txt"),
+    ("tests/changing_bytes", "*.cpp", "tests/changing_bytes/CMakeLists.txt"),
     ("tests/threads", "*.cpp", "tests/threads/CMakeLists.txt"),
     ("tests/support", "*.cpp", "tests/support/CMakeLists.txt"),
     ("tests/compile_fail", "*.cpp", "tests/CMakeLists.txt"),
