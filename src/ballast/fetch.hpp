@@ -18,7 +18,7 @@ namespace ballast {
 template <class T>
 [[nodiscard]] inline T fetch(const void* at) noexcept {
   static_assert(std::is_trivially_copyable_v<T>);
-#ifdef __GNUC__
+#ifdef __GNUC__  // which can load an unaligned value as volatile
   struct [[gnu::packed, gnu::may_alias]] Unaligned {
     T value;
   };
@@ -36,7 +36,7 @@ template <class T>
 inline void fetch(std::span<const std::byte> from, void* to) noexcept {
   if (from.empty()) return;
   std::memcpy(to, from.data(), from.size());
-#ifdef __GNUC__
+#ifdef __GNUC__  // whose optimiser knows what this reads and writes
   asm volatile("" : : "r"(to) : "memory");
 #else
   std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -14,7 +14,7 @@ import tempfile
 
 # From the ground up. Names on one line are siblings and do not know each other.
 LAYERS = [
-    ["config", "error_table"],
+    ["config", "error_table", "fetch"],
     ["text"],
     ["error"],
     ["compression"],

@@ -17,6 +17,7 @@ PRIVATE_HEADERS = {
     "decode.hpp": "the decoders behind values.hpp",
     "decode_grids.hpp": "their codebooks",
     "decode_kernel.hpp": "what they share",
+    "fetch.hpp": "one read of bytes that others may write",
     "gguf_layout.hpp": "how GGUF checks where data lie",
     "json_scanner.hpp": "what safetensors and its index need of JSON",
     "layout.hpp": "how the formats check where data lie",
