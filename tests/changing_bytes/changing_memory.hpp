@@ -83,8 +83,6 @@ class ChangingMemory {
   [[nodiscard]] std::uint64_t fetches() const noexcept;
   [[nodiscard]] std::uint64_t changes() const noexcept;
 
-  /// "pages" or "traced loads".
-  [[nodiscard]] static std::string_view mechanism() noexcept;
   /// How many fetches of one run are affordable.
   [[nodiscard]] static std::uint64_t affordable_fetches() noexcept;
 

@@ -17,6 +17,8 @@
 
 #include "ballast/shards.hpp"
 #include "tests/changing_bytes/rounds.hpp"
+#include "tests/support/allocations.hpp"
+#include "tests/support/bounds.hpp"
 #include "tests/support/gguf_builder.hpp"
 #include "tests/support/safetensors_builder.hpp"
 
@@ -33,8 +35,12 @@ void tried(Work work) {
   }
 }
 
+// Opening takes no more memory than a file of that size may, whatever it becomes meanwhile.
 void open(std::span<const std::byte> bytes) {
+  constexpr std::uint64_t kOfModel = std::uint64_t{16} << 10;  // and of its errors
+  const Allocations taken;
   tried([&] { static_cast<void>(Model::from_data(ModelData::borrow(bytes))); });
+  if (taken.bytes() > most_bytes(bytes.size()) + kOfModel) FAIL_CHECK("memory: " << taken.bytes());
 }
 
 // A few strings, the last byte of each just before its quote.

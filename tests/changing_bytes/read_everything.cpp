@@ -169,8 +169,8 @@ void read_warnings(std::span<const Warning> warnings) {
   }
 }
 
-void read_index(std::span<const std::byte> bytes, const Limits& limits) {
-  const ShardIndex index = parse_index(bytes, limits);
+void read_index(std::span<const std::byte> bytes, const ParseOptions& options) {
+  const ShardIndex index = parse_index(bytes, options);
   for (const ShardIndex::Entry& entry : index.weights) {
     read_text(entry.tensor);
     read_text(entry.file);
@@ -221,7 +221,7 @@ int read_in_the_way_of(int stage, std::span<const std::byte> bytes, const ParseO
         use(Model::siblings(ModelData::borrow(bytes), "model-00001-of-00002.gguf", options).size());
       });
     case 6:
-      return tried([&] { read_index(bytes, options.limits); });
+      return tried([&] { read_index(bytes, options); });
     default:
       return tried(
           [&] { read_model(Model::from_data(ModelData::borrow(bytes), options), at_stage); });

@@ -1,8 +1,6 @@
 #include "tests/changing_bytes/rounds.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -10,12 +8,6 @@
 
 namespace ballast::test {
 namespace {
-
-std::uint64_t now() noexcept {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-}
 
 // What reading a file in every way takes, most of it for the values of its tensors and of its
 // metadata.
@@ -25,33 +17,8 @@ constexpr std::uint64_t most_memory(std::size_t size) noexcept {
 
 }  // namespace
 
-double minutes_of_each_test = 0;
-
-Rounds::Rounds() noexcept : begun_(now()) {}
-
-bool Rounds::next() noexcept {
-  const double minutes = static_cast<double>(now() - begun_) / 60'000;
-  return number_++ == 0 || minutes < minutes_of_each_test;
-}
-
-Totals::~Totals() {
-  std::printf("%.*s: %llu runs, %llu fetches, %llu changes (%.*s)\n",
-              static_cast<int>(what_.size()), what_.data(), static_cast<unsigned long long>(runs_),
-              static_cast<unsigned long long>(fetches_), static_cast<unsigned long long>(changes_),
-              static_cast<int>(ChangingMemory::mechanism().size()),
-              ChangingMemory::mechanism().data());
-}
-
-void Totals::add(const ChangingMemory& memory) noexcept { add(memory.fetches(), memory.changes()); }
-
-void Totals::add(std::uint64_t fetches, std::uint64_t changes) noexcept {
-  ++runs_;
-  fetches_ += fetches;
-  changes_ += changes;
-}
-
-std::uint64_t Totals::affordable_fetches() const noexcept {
-  return 40 * ChangingMemory::affordable_fetches() / files_;
+std::uint64_t affordable_fetches(const Totals& totals) noexcept {
+  return 40 * ChangingMemory::affordable_fetches() / totals.files();
 }
 
 std::vector<Change> some_changes(std::size_t count) {
@@ -99,7 +66,7 @@ void read_while_it_changes(std::span<const std::byte> file, std::span<const std:
       if (now_at == stage) memory.start(plan);
     });
     memory.stop();
-    totals.add(memory);
+    totals.add(memory.fetches(), memory.changes());
     if (taken.bytes() > most_memory(file.size())) FAIL_CHECK("memory: " << taken.bytes());
   }
   CHECK(read_everything(file, options, [](int) {}) == before);

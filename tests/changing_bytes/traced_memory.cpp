@@ -57,7 +57,6 @@ void ChangingMemory::stop() noexcept {
 
 std::uint64_t ChangingMemory::fetches() const noexcept { return state_->script.fetches(); }
 std::uint64_t ChangingMemory::changes() const noexcept { return state_->script.changes(); }
-std::string_view ChangingMemory::mechanism() noexcept { return "traced loads"; }
 std::uint64_t ChangingMemory::affordable_fetches() noexcept { return 100'000; }
 
 }  // namespace ballast::test

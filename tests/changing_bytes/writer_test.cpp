@@ -5,17 +5,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <ballast/error.hpp>
 
-#include "tests/changing_bytes/rounds.hpp"
+#include "tests/changing_bytes/read_everything.hpp"
+#include "tests/changing_bytes/totals.hpp"
 #include "tests/support/gguf_builder.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/random_model.hpp"
 #include "tests/support/safetensors_builder.hpp"
 #include "tests/support/temp.hpp"

@@ -24,7 +24,8 @@
 namespace ballast::test {
 namespace {
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t kMostBytes = std::uint64_t{2}
+                                     << 20;  // which an input may claim, and which are then zeroed
 constexpr std::size_t kMostHandles = 4;
 
 /// Bytes that were lent, and how often they were given back.

@@ -112,8 +112,6 @@ bool decode_whole_with(Compression codec, WholeJob& job) {
   switch (codec) {
     case Compression::gzip:
       return decode_whole_gzip(job);
-    case Compression::zlib:
-      return decode_whole_zlib(job);
     case Compression::xz:
       return decode_whole_xz(job);
     case Compression::zstd:

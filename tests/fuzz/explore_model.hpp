@@ -97,7 +97,7 @@ inline void explore_values(const ballast_model* model, const ballast_tensor& ten
   const std::uint64_t begin = is_odd ? input.any() : 0;
   const std::uint64_t end = is_odd ? input.any() : BALLAST_UNKNOWN;
   const bool is_complex = std::string_view(tensor.dtype, tensor.dtype_size) == "C64";
-  constexpr std::uint64_t kMost = 1U << 16U;
+  constexpr std::uint64_t kMost = 1U << 12U;
   std::uint64_t count = is_odd ? input.any() : tensor.elements;
   count = std::min(count, kMost) * (is_complex ? 2 : 1);
   const int as = input.byte() % 3;

@@ -23,7 +23,8 @@
 namespace ballast::test {
 namespace {
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t kMostBytes = std::uint64_t{2}
+                                     << 20;  // which an input may claim, and which are then zeroed
 
 LoaderOptions options_of(FuzzInput& input, std::size_t size) {
   LoaderOptions options{.max_bytes = kMostBytes};

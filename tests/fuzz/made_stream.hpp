@@ -72,7 +72,8 @@ inline Bytes made_zstd_frame(FuzzInput& input, std::span<const std::byte> conten
   return zstd_frame(content, {.level = 1 + kind % 4,
                               .checksum = (kind & 8U) != 0,
                               .content_size = (kind & 16U) != 0,
-                              .window_log = (kind & 32U) != 0 ? 10 + kind % 12 : 0});
+                              // The default is for files of unknown size, and takes a MiB.
+                              .window_log = (kind & 32U) != 0 ? 10 + kind % 12 : 14});
 }
 
 inline Bytes made_lz4_frame(FuzzInput& input, std::span<const std::byte> content) {
