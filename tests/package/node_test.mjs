@@ -14,6 +14,13 @@ import {
   BALLAST_SAMPLES, assertBytes, assertSame, corpus, inspected, packageFolder, read, refusal, sample, temporaryFolder,
 } from './support.mjs';
 
+// Bundled with this file, as the oldest Node needs it.
+import './cli_test.mjs';
+import './files_test.mjs';
+import './limits_test.mjs';
+import './streams_test.mjs';
+import './versions_test.mjs';
+
 const ballast = await import(pathToFileURL(path.join(packageFolder, 'dist/node.js')).href);
 const { open, inspect, preflight, hasWasm64 } = ballast;
 
