@@ -323,7 +323,7 @@ export class Head extends Directory<HeadTensor> {
     const addresses = new Map<number, number>();
     try {
       const found = wanted.map((tensor) => sameTensor(tensor, this));
-      this.#budget.require(found.reduce((sum, tensor) => sum + sizeOf(tensor), 0), this.#parts[0]?.input.path ?? '');
+      this.#budget.check(found.reduce((sum, tensor) => sum + sizeOf(tensor), 0), this.#parts[0]?.input.path ?? '');
       const wants = found.map((tensor) => {
         const size = sizeOf(tensor);
         const address = allocateAligned(engine, size);

@@ -172,6 +172,7 @@ const TURN_MILLISECONDS = 20;
 /** Lets everything else have its turn. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') return void setImmediate(resolve); // Node's own costs a tenth of a channel
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       port1.close();
@@ -293,7 +294,7 @@ export class Budget {
   }
 
   /** Throws 'too_large' where so much more is too much. */
-  require(size: number, path: string): void {
+  check(size: number, path: string): void {
     if (size > this.left) throw this.#excess(size, path);
   }
 
