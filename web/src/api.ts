@@ -1,7 +1,8 @@
 // The three functions of the package, on any platform.
 import { Head, inspectSource } from './head.js';
 import type { OpenOptions, Platform } from './load.js';
-import { checkOptions, load } from './load.js';
+import { checkOptions } from './limits.js';
+import { load } from './load.js';
 import { Model } from './model.js';
 import type { Source } from './sources.js';
 import { WASM32_FILE, WASM32_MEMORY, WASM64_MEMORY } from './wasm.js';

@@ -7,8 +7,9 @@ import type { Input, Ranges } from './input.js';
 import { abortable, opened, withSignals } from './input.js';
 import type { OpenOptions, Platform, WorkOptions } from './load.js';
 import {
-  Budget, Reporter, Turns, askedBuild, checkOptions, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withLoader, withSibling,
+  Reporter, Turns, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withLoader, withSibling,
 } from './load.js';
+import { Budget, checkOptions } from './limits.js';
 import type { Loader } from './loader.js';
 import type { Format, TensorInfo } from './model.js';
 import { Directory, Model, ReadableTensor, Tensor } from './model.js';
