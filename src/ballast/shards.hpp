@@ -55,7 +55,8 @@ struct ShardIndex {
 
 /// Parses an index. Its strings are views into `bytes`. Numbers of its metadata are u64, i64 or
 /// f64, as they are written; what is neither number, string nor bool is kept as its JSON text.
-/// Throws Error.
+/// Throws Error: bad_field for a number larger than every double, empty_index where no tensor is
+/// named.
 [[nodiscard]] ShardIndex parse_index(std::span<const std::byte> bytes, const Limits& limits);
 
 }  // namespace ballast
