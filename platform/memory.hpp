@@ -33,9 +33,11 @@ void free_placed(std::byte* memory, std::size_t size) noexcept;
 /// this is too much, the allocation says so.
 inline constexpr std::size_t kAlwaysFits = std::size_t{64} << 20;
 
-/// The most bytes that this process can have: physical memory, or less where a limit says so
-/// (getrlimit(2), cgroups). Not what is free at the moment. The largest std::size_t where nobody
-/// knows.
+/// The most bytes that this process can get at this moment: what is free of physical memory and
+/// swap, or less where a limit leaves less (getrlimit(2), control groups, the system's promises
+/// where it never makes more of them than it can keep). Physical memory where the system does not
+/// say what is free, and the largest std::size_t where it says nothing. Other processes may take it
+/// first: the allocation can fail all the same.
 [[nodiscard]] std::size_t memory_limit();
 
 /// An allocator that places, and default-initialises what `vector(n)` and `resize(n)` make: for

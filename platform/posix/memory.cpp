@@ -1,24 +1,12 @@
 #include "platform/memory.hpp"
 
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <limits>
-#include <optional>
-#include <string>
-#include <string_view>
-
-#include "platform/cancellation.hpp"
 
 namespace ballast::platform {
 namespace {
-
-constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 
 // The huge page of x86-64, and of AArch64 with 4 KiB pages.
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -61,52 +49,6 @@ std::byte* map_huge(std::size_t size) {
   return begin + lead;
 }
 
-std::size_t physical_memory() noexcept {
-  const long pages = ::sysconf(_SC_PHYS_PAGES);
-  const long page = ::sysconf(_SC_PAGESIZE);
-  if (pages <= 0 || page <= 0) return kNoLimit;
-  const auto count = static_cast<std::size_t>(pages);
-  const auto size = static_cast<std::size_t>(page);
-  return count > kNoLimit / size ? kNoLimit : count * size;
-}
-
-template <class Resource>
-std::size_t resource_limit(Resource resource) noexcept {
-  rlimit limit{};
-  if (::getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(limit.rlim_cur, kNoLimit));
-}
-
-/// The process's control group below /sys/fs/cgroup (cgroups(7), version 2: the line "0::/path").
-std::optional<std::filesystem::path> control_group() {
-  std::ifstream file("/proc/self/cgroup");
-  constexpr std::string_view kVersion2 = "0::/";
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(kVersion2)) return line.substr(kVersion2.size());
-  }
-  return std::nullopt;
-}
-
-std::size_t memory_max(const std::filesystem::path& group) {
-  std::ifstream file(group / "memory.max");
-  std::uint64_t limit = 0;
-  if (!(file >> limit)) return kNoLimit;  // no such file, or "max"
-  return static_cast<std::size_t>(std::min<std::uint64_t>(limit, kNoLimit));
-}
-
-/// The least of all groups from the process's own to the root: each limits everything below it.
-std::size_t control_group_limit() {
-  const std::optional<std::filesystem::path> group = control_group();
-  if (!group) return kNoLimit;
-  std::filesystem::path at = "/sys/fs/cgroup";
-  std::size_t limit = memory_max(at);
-  for (const std::filesystem::path& name : *group) {
-    at /= name;
-    limit = std::min(limit, memory_max(at));
-  }
-  return limit;
-}
-
 }  // namespace
 
 std::byte* allocate_placed(std::size_t size, std::size_t residue) {
@@ -119,12 +61,6 @@ void free_placed(std::byte* memory, std::size_t size) noexcept {
   const std::size_t residue = reinterpret_cast<std::uintptr_t>(memory) % kPlacementUnit;
   if (is_mapped(size)) return unmap(memory - residue, whole_pages(size + residue));
   ::operator delete(memory - residue, std::align_val_t{kPlacementUnit});
-}
-
-std::size_t memory_limit() {
-  const CancellationOff off;
-  return std::min({physical_memory(), resource_limit(RLIMIT_AS), resource_limit(RLIMIT_DATA),
-                   control_group_limit()});
 }
 
 }  // namespace ballast::platform

@@ -1,5 +1,6 @@
-/* Ballast in C: model weights in memory, mapped on a desktop and in one vector elsewhere, with the
- * same objects on top. The door for every other language, and all that JavaScript calls.
+/* Ballast in C (C99 or newer): model weights in memory, mapped on a desktop and in one vector
+ * elsewhere, with the same objects on top. The door for every other language, and all that
+ * JavaScript calls.
  *
  * Getting started
  *
@@ -45,6 +46,10 @@
  * error with all that is known into *error, if `error` is not NULL; on success they leave *error
  * alone. Output is written on success only. Functions that look for something answer 1 if it is
  * there and 0, with their output untouched, if it is not. Nothing aborts, and nothing is printed.
+ *
+ * NULL where a handle, an input or a place for output is expected is never dereferenced: functions
+ * that can fail then fail with misuse, those that look for something answer 0, and those without an
+ * answer do nothing. Where NULL means something, the function says so.
  *
  * Strings that come from a file are not terminated: they have a size, may hold any byte, NUL and
  * escape sequences included, and are usually but not always UTF-8. ballast_printable makes them
@@ -172,8 +177,10 @@ typedef enum ballast_option {
   /** Bytes that will come, where somebody knows it (loaders): of a compressed file, as it is. Not
    * the size of a transfer that is encoded on its way. */
   BALLAST_OPTION_TOTAL = 3,
-  /** The most bytes that may be put on the heap, else too_large before they are allocated; by
-   * default, what the process can have. */
+  /** The most bytes that may be put on the heap, for all files of a model together, else too_large
+   * before they are allocated; by default, what the process can get. Loaders know of one file each:
+   * see BALLAST_OPTION_USED_BYTES. ballast_model_from_data checks the sum of what loaders and calls
+   * that open have put there; it has no default. */
   BALLAST_OPTION_MAX_BYTES = 4,
   /** 1: accept trailing bytes in safetensors with a warning. */
   BALLAST_OPTION_LENIENT = 5,
@@ -196,6 +203,9 @@ typedef enum ballast_option {
    * stays, and the library with it, which dlclose does not unload any more: see
    * OpenOptions::fault_guard in model_data.hpp. */
   BALLAST_OPTION_FAULT_GUARD = 12,
+  /** Bytes that count for BALLAST_OPTION_MAX_BYTES already (opening, loaders): the sizes of the
+   * other files of the same model that were loaded before. By default 0. */
+  BALLAST_OPTION_USED_BYTES = 13,
   /* Limits of the parsers; directory.hpp has the defaults and their reasons. */
   BALLAST_OPTION_MAX_TENSORS = 16,
   BALLAST_OPTION_MAX_ENTRIES = 17,
@@ -292,6 +302,7 @@ typedef struct ballast_file {
 /** 1 where this library was built to decode that compression: "zstd". */
 BALLAST_API int ballast_can_decode(const char *compression);
 
+/** All zero where `data` is NULL. */
 BALLAST_API void ballast_data_file(const ballast_data *data, ballast_file *file);
 
 /** What the system is told about a range of pages; see Advice in model_data.hpp. */
@@ -409,6 +420,7 @@ typedef struct ballast_summary {
                             have no bytes, and file_bytes are those that were read */
 } ballast_summary;
 
+/** All zero where `model` is NULL. */
 BALLAST_API void ballast_model_summary(const ballast_model *model, ballast_summary *summary);
 
 /** One tensor. `bytes` is a view of the file: whether it is aligned for a type is up to its
@@ -546,7 +558,8 @@ BALLAST_API int ballast_to_float(const char *dtype, size_t dtype_size, const voi
                                  ballast_error **error);
 
 /** How many rows tensor `index` has, and how many elements each of them: a row is a run along the
- * dimension whose elements lie side by side. Answers 0 where there is no such tensor. */
+ * dimension whose elements lie side by side. Answers 0 where there is no such tensor. Either place
+ * for output may be NULL. */
 BALLAST_API int ballast_model_rows(const ballast_model *model, size_t index, uint64_t *rows,
                                    uint64_t *row_elements);
 
@@ -588,8 +601,8 @@ BALLAST_API int ballast_model_statistics(const ballast_model *model, size_t inde
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 /** Puts `text` into `out` with everything escaped that must not reach a terminal, terminated, and
- * cut after `capacity` - 1 bytes. Answers how many bytes there would have been, as snprintf does,
- * or 0 where there is no memory. */
+ * cut after `capacity` - 1 bytes; nothing where `out` is NULL. Answers how many bytes there would
+ * have been, as snprintf does, or 0 where there is no memory. */
 BALLAST_API size_t ballast_printable(const char *text, size_t size, char *out, size_t capacity);
 
 /* NOLINTEND(modernize-use-using,performance-enum-size,readability-identifier-naming) */

@@ -126,6 +126,9 @@ bool set_option(ballast_options& options, int option, std::uint64_t value) noexc
     case BALLAST_OPTION_MAX_BYTES:
       options.open.max_bytes = value;
       return true;
+    case BALLAST_OPTION_USED_BYTES:
+      options.open.used_bytes = value;
+      return true;
     case BALLAST_OPTION_LENIENT:
       return set_flag(options.open.parse.lenient, value);
     case BALLAST_OPTION_REQUIRE_MODEL:
@@ -247,6 +250,7 @@ int ballast_data_siblings(const ballast_data* data, const char* name,
 void ballast_siblings_free(char* siblings) { ::operator delete(siblings); }
 
 void ballast_data_file(const ballast_data* data, ballast_file* file) {
+  if (file == nullptr) return;
   if (data == nullptr) {
     *file = {};
   } else {
@@ -288,6 +292,7 @@ int ballast_loader_create(const ballast_options* options, ballast_loader** loade
     auto made =
         std::make_unique<Loader>(ballast::LoaderOptions{.total = given.total,
                                                         .max_bytes = given.open.max_bytes,
+                                                        .used_bytes = given.open.used_bytes,
                                                         .require_model = given.require_model,
                                                         .accept_index = given.accept_index,
                                                         .path = given.path,

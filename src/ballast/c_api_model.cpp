@@ -10,6 +10,7 @@
 #include <ballast/ballast.hpp>
 
 #include "ballast/c_api.hpp"
+#include "ballast/model_data_storage.hpp"
 
 using ballast::Array;
 using ballast::Model;
@@ -26,7 +27,12 @@ using ballast::c::show;
 namespace {
 
 std::string_view text(const char* characters, std::size_t size) noexcept {
-  return size == 0 ? std::string_view() : std::string_view(characters, size);
+  return characters == nullptr ? std::string_view() : std::string_view(characters, size);
+}
+
+// A text that is looked for: NULL stands for the empty one, and for no other.
+bool is_text(const char* characters, std::size_t size) noexcept {
+  return characters != nullptr || size == 0;
 }
 
 void show(const Model& model, std::size_t index, ballast_tensor& out) {
@@ -79,7 +85,8 @@ bool is_type(std::int32_t type) noexcept {
 }
 
 std::optional<Array> array_of(const ballast_value* value) noexcept {
-  if (value == nullptr || value->type != BALLAST_TYPE_ARRAY || !is_type(value->element_type)) {
+  if (value == nullptr || value->type != BALLAST_TYPE_ARRAY || !is_type(value->element_type) ||
+      (value->data == nullptr && value->size > 0)) {
     return std::nullopt;
   }
   const std::span bytes(static_cast<const std::byte*>(value->data), value->size);
@@ -89,7 +96,7 @@ std::optional<Array> array_of(const ballast_value* value) noexcept {
 // The number in a value, where it is one that T holds.
 template <class T>
 int number(const ballast_value* value, T* out) noexcept {
-  if (value == nullptr || !is_type(value->type)) return 0;
+  if (value == nullptr || out == nullptr || !is_type(value->type)) return 0;
   const auto number = Value(static_cast<ValueType>(value->type), value->bits).get<T>();
   if (!number) return 0;
   *out = *number;
@@ -131,6 +138,18 @@ class Taken {
   std::size_t count_;
 };
 
+// Loaders know of one file each; here all of a set are together.
+void require_within(std::optional<std::uint64_t> max_bytes, std::span<const Model::Shard> shards) {
+  if (!max_bytes) return;
+  std::uint64_t used = 0;
+  for (const Model::Shard& shard : shards) {
+    const std::uint64_t size = ballast::DataAccess::heap_bytes(shard.data);
+    const std::filesystem::path& path = shard.data.path();
+    ballast::HeapLimit(max_bytes, used).require(size, path.empty() ? shard.file : path.string());
+    used += size;
+  }
+}
+
 }  // namespace
 
 // ---- Model --------------------------------------------------------------------------------------
@@ -165,7 +184,9 @@ int ballast_model_from_data(ballast_data** data, const char* const* names, size_
     if (count > 0) require(data);
     const Taken taken(data, count);
     require(model);
-    *model = handle(Model::from_shards(taken.shards(names), or_defaults(options).open.parse));
+    std::vector<Model::Shard> shards = taken.shards(names);
+    require_within(or_defaults(options).open.max_bytes, shards);
+    *model = handle(Model::from_shards(std::move(shards), or_defaults(options).open.parse));
   });
 }
 
@@ -175,6 +196,7 @@ void ballast_model_close(ballast_model* model) {
 }
 
 void ballast_model_summary(const ballast_model* model, ballast_summary* summary) {
+  if (summary == nullptr) return;
   *summary = {};
   if (model == nullptr) return;
   const Model& shown = *of(model);
@@ -192,14 +214,14 @@ void ballast_model_summary(const ballast_model* model, ballast_summary* summary)
 }
 
 int ballast_model_tensor(const ballast_model* model, size_t index, ballast_tensor* tensor) {
-  if (model == nullptr || index >= of(model)->tensors().size()) return 0;
+  if (model == nullptr || tensor == nullptr || index >= of(model)->tensors().size()) return 0;
   show(*of(model), index, *tensor);
   return 1;
 }
 
 int ballast_model_find(const ballast_model* model, const char* name, size_t size,
                        ballast_tensor* tensor) {
-  if (model == nullptr) return 0;
+  if (model == nullptr || tensor == nullptr || !is_text(name, size)) return 0;
   const ballast::Tensor* found = of(model)->find(text(name, size));
   if (found == nullptr) return 0;
   show(*of(model), static_cast<std::size_t>(found - of(model)->tensors().data()), *tensor);
@@ -207,14 +229,14 @@ int ballast_model_find(const ballast_model* model, const char* name, size_t size
 }
 
 int ballast_model_shard(const ballast_model* model, size_t index, ballast_file* file) {
-  if (model == nullptr || index >= of(model)->shards().size()) return 0;
+  if (model == nullptr || file == nullptr || index >= of(model)->shards().size()) return 0;
   const Model::Shard& shard = of(model)->shards()[index];
   show(shard.data, shard.file, shard.data_offset, *file);
   return 1;
 }
 
 int ballast_model_warning(const ballast_model* model, size_t index, ballast_warning* warning) {
-  if (model == nullptr || index >= of(model)->warnings().size()) return 0;
+  if (model == nullptr || warning == nullptr || index >= of(model)->warnings().size()) return 0;
   show(of(model)->warnings()[index], *warning);
   return 1;
 }
@@ -235,7 +257,7 @@ int ballast_model_verify(const ballast_model* model, const ballast_options* opti
 // ---- Metadata -----------------------------------------------------------------------------------
 
 int ballast_model_entry(const ballast_model* model, size_t index, ballast_entry* entry) {
-  if (model == nullptr || index >= of(model)->metadata().size()) return 0;
+  if (model == nullptr || entry == nullptr || index >= of(model)->metadata().size()) return 0;
   const ballast::Entry& shown = of(model)->metadata().entries()[index];
   entry->offset = shown.offset;
   entry->key = shown.key.data();
@@ -246,7 +268,7 @@ int ballast_model_entry(const ballast_model* model, size_t index, ballast_entry*
 
 int ballast_model_value(const ballast_model* model, const char* key, size_t size,
                         ballast_value* value) {
-  if (model == nullptr) return 0;
+  if (model == nullptr || value == nullptr || !is_text(key, size)) return 0;
   const Value* found = of(model)->metadata().find(text(key, size));
   if (found == nullptr) return 0;
   show(*found, *value);
@@ -266,7 +288,7 @@ int ballast_value_double(const ballast_value* value, double* number) {
 }
 
 int ballast_value_at(const ballast_value* array, uint64_t index, ballast_value* element) {
-  const std::optional<Array> elements = array_of(array);
+  const std::optional<Array> elements = element != nullptr ? array_of(array) : std::nullopt;
   const std::optional<Value> found = elements ? elements->at(index) : std::nullopt;
   if (!found) return 0;
   show(*found, *element);
@@ -274,7 +296,7 @@ int ballast_value_at(const ballast_value* array, uint64_t index, ballast_value* 
 }
 
 int ballast_value_next(ballast_value* rest, ballast_value* element) {
-  const std::optional<Array> elements = array_of(rest);
+  const std::optional<Array> elements = element != nullptr ? array_of(rest) : std::nullopt;
   if (!elements) return 0;
   const Array::Iterator first = elements->begin();  // decodes the element, once
   if (first == elements->end()) return 0;
@@ -293,7 +315,7 @@ size_t ballast_printable(const char* text, size_t size, char* out, size_t capaci
   guarded(nullptr, [&] {
     const std::string safe = ballast::printable(::text(text, size));
     length = safe.size();
-    if (capacity == 0) return;
+    if (capacity == 0 || out == nullptr) return;
     const std::size_t kept = std::min(length, capacity - 1);
     std::memcpy(out, safe.data(), kept);
     out[kept] = '\0';

@@ -50,9 +50,10 @@ struct ParseOptions {
   Limits limits{};
   /// Accept trailing bytes in safetensors (up to max_trailing, with a warning), as some readers do.
   bool lenient = false;
-  /// Most bytes that a parser may copy out of one file: a safetensors header or an index, GGUF's
-  /// keys and names. A file that needs more is refused with Errc::too_large before the copy.
-  std::uint64_t max_bytes = UINT64_MAX;
+  /// Most bytes that parsers may copy out of the files of a model: safetensors headers, an index,
+  /// GGUF's keys and names. More is refused with Errc::too_large before it is copied. A million
+  /// tensors take 60 MiB.
+  std::uint64_t max_bytes = std::uint64_t{256} << 20;
 };
 
 /// What a parser is given: the first bytes of a file, or all of them.
@@ -91,6 +92,8 @@ struct Directory {
   std::vector<Tensor> tensors;  ///< in the order in which the file lists them
   NameIndex tensor_index;
   std::vector<Warning> warnings;
+  /// Bytes that the parser copied out of the file, which count for ParseOptions::max_bytes.
+  std::uint64_t copied_bytes = 0;
   /// Names, keys, strings that had to be decoded, and shapes of more than four dimensions.
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena;
 

@@ -108,11 +108,15 @@
   X(duplicate_field, "{s} has two fields {f}")                                                     \
   X(size_mismatch, "{s} has {a} bytes of data, but its dtype and shape make {e}")                  \
   /* sets of shards */                                                                             \
+  X(empty_index,                                                                                   \
+    "the index names no tensor (its \"weight_map\" is empty), so there is no file to open: is it " \
+    "the index of this model?")                                                                    \
   X(bad_shard_name, "{s} is not a plain file name: shards lie beside their index")                 \
   X(shard_name_mismatch,                                                                           \
     "the first of {e} shards, but its name does not end in -00001-of-NNNNN.gguf, so the others "   \
     "cannot be found: list all of them")                                                           \
   X(missing_shard, "{s} is missing: it must lie beside the file that was opened")                  \
+  X(duplicate_shard, "{s} is given twice: list every file of the set once")                        \
   X(incomplete_set,                                                                                \
     "{a} shards of a model of {e}: open the first one by its path, or list all of them")           \
   X(not_first_shard, "shard {a} of {e}: open the first one (-00001-of-), or list all of them")     \

@@ -122,6 +122,7 @@ class Parser {
     if (cursor_.problem()) throw Error(*cursor_.problem());
     if (cursor_.stopped()) return {std::nullopt, cursor_.needed()};
     out_.warnings = std::move(warnings_).finish();
+    out_.copied_bytes = names_.needed(0);
     return {std::move(out_), 0};
   }
 

@@ -26,6 +26,7 @@ NonModel non_model(const LoaderOptions& options) noexcept {
 PlacerOptions placing(const LoaderOptions& options) {
   return {.total = options.total,
           .max_bytes = options.max_bytes,
+          .used_bytes = options.used_bytes,
           .non_model = non_model(options),
           .require_end = options.require_model,
           .decompress = options.decompress,
@@ -75,6 +76,7 @@ class Decoding {
   [[nodiscard]] bool has_directory() const noexcept { return placer_.has_directory(); }
 
   [[nodiscard]] ModelData finish(const std::filesystem::path& path) {
+    if (!has_directory()) located(decoder_, [&] { placer_.look_for_directory(); });
     if (!has_directory() && input_.total && input_.received < *input_.total) {
       throw Error(
           {.code = Errc::incomplete_input, .expected = input_.total, .actual = input_.received});

@@ -17,8 +17,8 @@
 // and a WebAssembly heap never gives that back.
 //
 // Bytes that are no model are refused as soon as that is seen, not when all of them have come. A
-// Loader that has thrown, was cancelled or is finished has freed everything, and refuses what else
-// is asked of it (misuse).
+// Loader that has thrown, was cancelled, is finished or was moved from has freed everything, and
+// refuses what else is asked of it (misuse).
 //
 // Threads: one at a time.
 #pragma once
@@ -40,10 +40,14 @@ struct LoaderOptions {
   /// Bytes that will come, where somebody knows it: of a compressed file, as it is. The size of a
   /// transfer that is encoded on its way (Content-Encoding) is not that.
   std::optional<std::uint64_t> total{};
-  /// The most bytes that may be allocated for the model, else Errc::too_large before they are; by
-  /// default what the process can have. A `total` that is more is refused before its first byte
-  /// comes, compressed or not: what comes out of it is hardly ever less.
+  /// The most bytes that may be allocated for the model, all its files together, else
+  /// Errc::too_large before they are; by default what the process can get, as in OpenOptions. A
+  /// `total` that is more is refused before its first byte comes, compressed or not: what comes out
+  /// of it is hardly ever less.
   std::optional<std::uint64_t> max_bytes{};
+  /// Bytes that count for `max_bytes` already: the sizes of the other files of the same model that
+  /// were loaded before.
+  std::uint64_t used_bytes = 0;
   /// Whether bytes that are no model are refused. Where they are not, they are collected, in pieces
   /// if their number is not known.
   bool require_model = true;
@@ -78,7 +82,8 @@ class BALLAST_API Loader {
   /// Whether the directory is there, where no more was wanted: more bytes are not taken, and
   /// finish() may be called.
   [[nodiscard]] bool has_directory() const noexcept;
-  /// All bytes have come. Throws Error where some are missing.
+  /// All bytes have come. Throws Error where some are missing; where the directory was all that is
+  /// wanted, those of it.
   [[nodiscard]] ModelData finish();
   /// Frees what was loaded so far.
   void cancel() noexcept;

@@ -8,6 +8,7 @@
 
 #include <ballast/format.hpp>
 #include <ballast/layout.hpp>
+#include <ballast/shard_files.hpp>
 #include <ballast/shards.hpp>
 #include <ballast/text.hpp>
 #include <ballast/warning_list.hpp>
@@ -69,12 +70,8 @@ ShardIndex parse_index(const ModelData& data, std::string_view file, const Parse
 }
 
 Shard open_shard(const fs::path& path, const OpenOptions& options) {
-  return {path.filename().string(), ModelData::open(path, options), 0};
+  return {path.filename().string(), DataAccess::open_for_model(path, options), 0};
 }
-
-// What compressed files are called after what is in them. What they are compressed with, their
-// content says.
-constexpr std::array<std::string_view, 6> kSuffixes{".zst", ".gz", ".xz", ".bz2", ".lz4", ".zz"};
 
 bool is_missing(const Error& error) { return error.code() == std::errc::no_such_file_or_directory; }
 
@@ -85,13 +82,24 @@ void require_file(const fs::path& path) {
   throw Error(std::error_code(code, std::system_category()), "open", path.string());
 }
 
-// A file under its own name, or else under that of a compressed one.
-Shard open_compressed_or_not(const fs::path& path, std::string_view suffix,
+// A file of a set that is looked for beside the one that was opened.
+struct Sibling {
+  std::string_view name;
+  std::string_view suffix{};                   // of the one that was opened: tried first
+  std::span<const std::string_view> others{};  // sorted names of the set
+};
+
+// A file under its own name, or else under that of a compressed one, but never under that of
+// another file of the set.
+Shard open_compressed_or_not(const fs::path& path, const Sibling& sibling,
                              const OpenOptions& options) {
+  const std::string_view suffix = sibling.suffix;
   std::vector<std::string> suffixes{std::string(suffix)};
   if (!suffix.empty()) suffixes.emplace_back();
   suffixes.insert(suffixes.end(), kSuffixes.begin(), kSuffixes.end());
   for (const std::string& candidate : suffixes) {
+    const std::string called = std::string(sibling.name) + candidate;
+    if (!candidate.empty() && std::ranges::binary_search(sibling.others, called)) continue;
     try {
       fs::path named = path;
       named += candidate;
@@ -104,30 +112,18 @@ Shard open_compressed_or_not(const fs::path& path, std::string_view suffix,
   return open_shard(path, options);  // to say that it is not there
 }
 
-// A file beside the one that was opened, whose name has that suffix behind its own; one that is not
-// there is a missing shard rather than just a missing file.
-Shard open_sibling(const fs::path& opened, std::string_view name, std::string_view suffix,
-                   const OpenOptions& options) {
+// A file beside the one that was opened; one that is not there is a missing shard rather than just
+// a missing file. What it takes of the heap is counted.
+Shard open_sibling(const fs::path& opened, const Sibling& sibling, OpenOptions& options) {
   try {
-    return open_compressed_or_not(opened.parent_path() / name, suffix, options);
+    Shard shard = open_compressed_or_not(opened.parent_path() / sibling.name, sibling, options);
+    options.used_bytes += DataAccess::heap_bytes(shard.data);
+    return shard;
   } catch (const Error& error) {
     if (!is_missing(error)) throw;
-    throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = name},
+    throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = sibling.name},
                 opened.string());
   }
-}
-
-// What stands behind the own name of a compressed file, if that is one of the suffixes.
-std::string_view suffix_of(std::string_view file) noexcept {
-  for (const std::string_view suffix : kSuffixes) {
-    if (file.ends_with(suffix)) return suffix;
-  }
-  return {};
-}
-
-// Whether a file that may be compressed is the one of that name.
-bool is_called(std::string_view file, std::string_view name) noexcept {
-  return file.starts_with(name) && file.size() == name.size() + suffix_of(file).size();
 }
 
 // The names of the others of a split GGUF, by that of its first file.
@@ -141,11 +137,35 @@ std::vector<std::string> other_names(const Split& split, const ModelData& first,
               shown_path(first, file));
 }
 
-// A range inside a bigger file is that of the file which was named; its siblings are whole files.
-OpenOptions for_siblings(OpenOptions options) {
+// A range inside a bigger file is that of the file which was named; its siblings are whole files,
+// and share what may be put on the heap with the one that is open.
+OpenOptions for_siblings(OpenOptions options, const Shard& opened) {
   options.offset = 0;
   options.length.reset();
+  options.used_bytes += DataAccess::heap_bytes(opened.data);
   return options;
+}
+
+ParseOptions parsing_of(const OpenOptions& options) {
+  ParseOptions parsing = options.parse;
+  if (!options.max_bytes) return parsing;
+  const std::uint64_t left = *options.max_bytes - std::min(*options.max_bytes, options.used_bytes);
+  parsing.max_bytes = std::min(parsing.max_bytes, left);
+  return parsing;
+}
+
+// What may be copied once that much was.
+ParseOptions after_copy(ParseOptions parsing, std::uint64_t copied) {
+  parsing.max_bytes -= std::min(parsing.max_bytes, copied);
+  return parsing;
+}
+
+// What the parser copies is counted with what the files of the model take of the heap.
+Directory parse_counted(const Shard& shard, OpenOptions& rest) {
+  Directory directory = parse_shard(shard, parsing_of(rest));
+  rest.used_bytes += directory.copied_bytes;
+  rest.parse = after_copy(rest.parse, directory.copied_bytes);
+  return directory;
 }
 
 void check_split(const Shard& shard, const Split& split, const Split& first,
@@ -295,15 +315,16 @@ struct ModelBuilder {
     return std::move(builder).finish();
   }
 
-  // An index and its shards, each of which `take` gives when its turn has come.
+  // An index and its shards; `take` gives the one of a name with its directory when its turn has
+  // come, and gets all names and the place of that one.
   template <class Take>
   static Model from_index(Shard first, const ParseOptions& parsing, Take take) {
     ShardIndex index = parse_index(first.data, first.file, parsing);
     ModelBuilder builder;
     builder.state.sharded = true;
-    for (const std::string_view file : index.files) {
-      Shard shard = take(file);
-      Directory directory = parse_shard(shard, parsing);
+    for (std::size_t i = 0; i < index.files.size(); ++i) {
+      const std::string_view file = index.files[i];
+      auto [shard, directory] = take(std::span<const std::string_view>(index.files), i);
       if (directory.format != Format::safetensors)
         throw Error({.code = Errc::mixed_formats}, shown_path(shard));
       builder.append(std::move(shard), std::move(directory), &index, file);
@@ -316,28 +337,33 @@ struct ModelBuilder {
     return std::move(builder).finish();
   }
 
-  // An index whose shards are there already. Those that have a name are found by it.
+  // An index whose shards are there already.
   static Model from_index(std::vector<Shard> shards, const ParseOptions& parsing) {
-    Shard first = std::move(shards[0]);
+    Shard first = std::move(shards.front());
+    shards.erase(shards.begin());
     const std::string path = shown_path(first);
-    std::size_t position = 0;
-    Model model = from_index(std::move(first), parsing, [&](std::string_view file) {
-      ++position;
-      for (Shard& shard : std::span(shards).subspan(1)) {
-        if (is_called(shard.file, file)) return std::move(shard);
-      }
-      if (position < shards.size() && shards[position].file.empty())
-        return std::move(shards[position]);
-      throw Error({.code = Errc::missing_shard, .kind = SubjectKind::file, .name = file}, path);
-    });
-    if (position + 1 == shards.size()) return model;
-    throw Error({.code = Errc::incomplete_set, .expected = position, .actual = shards.size() - 1},
-                path);
+    const std::vector<std::string_view> given = names_of(shards);
+    std::vector<std::size_t> places;  // before any shard, and with it a name, is moved
+    ParseOptions left = after_copy(parsing, first.data.size());
+    return from_index(std::move(first), parsing,
+                      [&](std::span<const std::string_view> names, std::size_t i) {
+                        if (i == 0) places = match_files(names, given, path);
+                        Shard& shard = shards[places[i]];
+                        Directory directory = parse_shard(shard, left);
+                        left = after_copy(left, directory.copied_bytes);
+                        return std::pair(std::move(shard), std::move(directory));
+                      });
+  }
+
+  static std::vector<std::string_view> names_of(std::span<const Shard> shards) {
+    std::vector<std::string_view> names;
+    for (const Shard& shard : shards) names.emplace_back(shard.file);
+    return names;
   }
 
   // The first shard of a split GGUF, whose siblings are found by its name.
   static Model from_first(const fs::path& path, Shard first, Directory directory,
-                          const OpenOptions& options) {
+                          OpenOptions& rest) {
     const std::string suffix(suffix_of(first.file));
     const std::vector<std::string> names =
         other_names(split_of(directory.metadata), first.data, first.file);
@@ -346,8 +372,8 @@ struct ModelBuilder {
     shards.push_back(std::move(first));
     directories.push_back(std::move(directory));
     for (const std::string& name : names) {
-      shards.push_back(open_sibling(path, name, suffix, for_siblings(options)));
-      directories.push_back(parse_shard(shards.back(), options.parse));
+      shards.push_back(open_sibling(path, {.name = name, .suffix = suffix}, rest));
+      directories.push_back(parse_counted(shards.back(), rest));
     }
     return from_set(std::move(shards), std::move(directories));
   }
@@ -355,20 +381,32 @@ struct ModelBuilder {
 
 Model Model::open(const fs::path& path, const OpenOptions& options) {
   Shard shard = open_shard(path, options);
+  OpenOptions rest = for_siblings(options, shard);
   if (is_json(shard.data.bytes())) {
-    return ModelBuilder::from_index(std::move(shard), options.parse, [&](std::string_view file) {
-      return open_sibling(path, file, suffix_of(path.native()), for_siblings(options));
-    });
+    const ParseOptions parsing = parsing_of(rest);
+    rest.used_bytes += shard.data.size();  // is copied
+    return ModelBuilder::from_index(
+        std::move(shard), parsing, [&](std::span<const std::string_view> names, std::size_t i) {
+          const Sibling sibling{
+              .name = names[i], .suffix = suffix_of(path.native()), .others = names};
+          Shard other = open_sibling(path, sibling, rest);
+          Directory directory = parse_counted(other, rest);
+          return std::pair(std::move(other), std::move(directory));
+        });
   }
-  Directory directory = parse_shard(shard, options.parse);
-  return ModelBuilder::from_first(path, std::move(shard), std::move(directory), options);
+  Directory directory = parse_counted(shard, rest);
+  return ModelBuilder::from_first(path, std::move(shard), std::move(directory), rest);
 }
 
 Model Model::open_shards(std::span<const fs::path> paths, const OpenOptions& options) {
   std::vector<Shard> shards;
   shards.reserve(paths.size());
-  for (const fs::path& path : paths) shards.push_back(open_shard(path, for_siblings(options)));
-  return from_shards(std::move(shards), options.parse);
+  OpenOptions each = for_siblings(options, {});
+  for (const fs::path& path : paths) {
+    shards.push_back(open_shard(path, each));
+    each.used_bytes += DataAccess::heap_bytes(shards.back().data);
+  }
+  return from_shards(std::move(shards), parsing_of(each));
 }
 
 Model Model::from_data(ModelData data, const ParseOptions& parsing) {
@@ -379,11 +417,15 @@ Model Model::from_data(ModelData data, const ParseOptions& parsing) {
 }
 
 Model Model::from_shards(std::vector<Shard> shards, const ParseOptions& parsing) {
-  if (shards.empty()) throw Error(Problem{.code = Errc::empty_file});
+  if (shards.empty()) throw Error(Problem{.code = Errc::misuse, .word = "a model of no files"});
   if (is_json(shards[0].data.bytes())) return ModelBuilder::from_index(std::move(shards), parsing);
   std::vector<Directory> directories;
   directories.reserve(shards.size());
-  for (const Shard& shard : shards) directories.push_back(parse_shard(shard, parsing));
+  ParseOptions left = parsing;
+  for (const Shard& shard : shards) {
+    directories.push_back(parse_shard(shard, left));
+    left = after_copy(left, directories.back().copied_bytes);
+  }
   return ModelBuilder::from_set(std::move(shards), std::move(directories));
 }
 
@@ -398,28 +440,38 @@ std::vector<std::string> Model::siblings(const ModelData& first, std::string_vie
   return other_names(split, first, file);
 }
 
-Format Model::format() const noexcept { return state_->format; }
-std::optional<std::uint32_t> Model::version() const noexcept { return state_->version; }
-std::optional<std::uint64_t> Model::alignment() const noexcept { return state_->alignment; }
-const Metadata& Model::metadata() const& noexcept { return state_->metadata; }
-std::span<const Tensor> Model::tensors() const& noexcept { return state_->tensors; }
-bool Model::is_sharded() const noexcept { return state_->sharded; }
-std::span<const Shard> Model::shards() const& noexcept { return state_->shards; }
-std::span<const Warning> Model::warnings() const& noexcept { return state_->warnings; }
+const Model::State& Model::state() const noexcept {
+  static const State kMovedFrom;
+  return state_ ? *state_ : kMovedFrom;
+}
+
+const Shard& Model::shard_of(const Tensor& tensor) const {
+  if (tensor.shard < shards().size()) return shards()[tensor.shard];
+  throw Error(Problem{.code = Errc::misuse, .word = "a tensor that is not of this model"});
+}
+
+Format Model::format() const noexcept { return state().format; }
+std::optional<std::uint32_t> Model::version() const noexcept { return state().version; }
+std::optional<std::uint64_t> Model::alignment() const noexcept { return state().alignment; }
+const Metadata& Model::metadata() const& noexcept { return state().metadata; }
+std::span<const Tensor> Model::tensors() const& noexcept { return state().tensors; }
+bool Model::is_sharded() const noexcept { return state().sharded; }
+std::span<const Shard> Model::shards() const& noexcept { return state().shards; }
+std::span<const Warning> Model::warnings() const& noexcept { return state().warnings; }
 
 const Tensor* Model::find(std::string_view name) const& noexcept {
-  const auto position = state_->tensor_index.find({tensors(), &Tensor::name}, name);
-  return position ? &state_->tensors[*position] : nullptr;
+  const auto position = state().tensor_index.find({tensors(), &Tensor::name}, name);
+  return position ? &state().tensors[*position] : nullptr;
 }
 
 const Tensor& Model::at(std::string_view name) const& {
   if (const Tensor* tensor = find(name)) return *tensor;
   throw Error({.code = Errc::no_such_tensor, .kind = SubjectKind::tensor, .name = name},
-              shown_path(state_->shards[0]));
+              shards().empty() ? std::string() : shown_path(shards().front()));
 }
 
 std::span<const std::byte> Model::bytes(const Tensor& tensor) const& {
-  const Shard& shard = state_->shards[tensor.shard];
+  const Shard& shard = shard_of(tensor);
   if (!tensor.nbytes) {
     throw Error({.code = Errc::unknown_dtype,
                  .kind = SubjectKind::tensor,
@@ -432,8 +484,11 @@ std::span<const std::byte> Model::bytes(const Tensor& tensor) const& {
     throw Error({.code = Errc::not_loaded, .kind = SubjectKind::tensor, .name = tensor.name},
                 shown_path(shard));
   }
-  return shard.data.bytes().subspan(static_cast<std::size_t>(tensor.offset),
-                                    static_cast<std::size_t>(*tensor.nbytes));
+  const std::span<const std::byte> file = shard.data.bytes();
+  if (tensor.offset > file.size() || *tensor.nbytes > file.size() - tensor.offset)
+    throw Error(Problem{.code = Errc::misuse, .word = "a tensor that is not of this model"});
+  return file.subspan(static_cast<std::size_t>(tensor.offset),
+                      static_cast<std::size_t>(*tensor.nbytes));
 }
 
 std::size_t Model::alignment_of(const Tensor& tensor) const {
@@ -449,12 +504,12 @@ std::span<const std::byte> Model::typed_bytes(const Tensor& tensor, std::size_t 
                .kind = SubjectKind::tensor,
                .name = tensor.name,
                .word = tensor.dtype_name},
-              shown_path(state_->shards[tensor.shard]));
+              shown_path(shard_of(tensor)));
 }
 
 std::uint64_t Model::parameter_count() const noexcept {
   std::uint64_t count = 0;
-  for (const Tensor& tensor : state_->tensors) {
+  for (const Tensor& tensor : state().tensors) {
     if (!add(count, tensor.elements(), count)) return UINT64_MAX;
   }
   return count;
@@ -462,21 +517,21 @@ std::uint64_t Model::parameter_count() const noexcept {
 
 std::uint64_t Model::file_bytes() const noexcept {
   std::uint64_t bytes = 0;
-  for (const Shard& shard : state_->shards) bytes += shard.data.file_size();
+  for (const Shard& shard : state().shards) bytes += shard.data.file_size();
   return bytes;
 }
 
 bool Model::damaged() const noexcept {
-  return std::any_of(state_->shards.begin(), state_->shards.end(),
+  return std::any_of(state().shards.begin(), state().shards.end(),
                      [](const Shard& shard) { return shard.data.damaged(); });
 }
 
 void Model::require_undamaged() const {
-  for (const Shard& shard : state_->shards) shard.data.require_undamaged();
+  for (const Shard& shard : state().shards) shard.data.require_undamaged();
 }
 
 bool Model::is_complete() const noexcept {
-  return std::all_of(state_->shards.begin(), state_->shards.end(),
+  return std::all_of(state().shards.begin(), state().shards.end(),
                      [](const Shard& shard) { return shard.data.is_complete(); });
 }
 

@@ -7,7 +7,8 @@
 //     }
 //
 // Ownership: move-only. Tensors, metadata and bytes are views that stay valid when the model is
-// moved, and die with it.
+// moved, and die with it. A moved-from Model has no files, tensors, metadata or warnings, is
+// complete and undamaged, and may be assigned to or destroyed.
 // Threads: all const functions may be called from any number of threads at the same time.
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <ballast/config.hpp>
@@ -38,8 +40,15 @@ class TypedValues {
  public:
   explicit TypedValues(std::span<const T> view) noexcept : values_(view) {}
   explicit TypedValues(std::vector<T> copy) noexcept : copy_(std::move(copy)), values_(copy_) {}
-  TypedValues(TypedValues&&) noexcept = default;  // a moved vector keeps its address
-  TypedValues& operator=(TypedValues&&) noexcept = default;
+  /// A moved vector keeps its address. What was moved from has no values.
+  TypedValues(TypedValues&& other) noexcept
+      : copy_(std::exchange(other.copy_, {})), values_(std::exchange(other.values_, {})) {}
+  TypedValues& operator=(TypedValues&& other) noexcept {
+    TypedValues taken(std::move(other));  // first, so that moving to itself keeps the values
+    std::swap(copy_, taken.copy_);
+    std::swap(values_, taken.values_);
+    return *this;
+  }
   TypedValues(const TypedValues&) = delete;
   TypedValues& operator=(const TypedValues&) = delete;
   ~TypedValues() = default;
@@ -67,16 +76,20 @@ class BALLAST_API Model {
   /// `*.safetensors.index.json` of a sharded one. Each file may be compressed; one of a set that is
   /// not found by its name is looked for with the suffixes that compressed files have (".zst").
   /// What is found so is a file: a FIFO or a device is refused (operation_not_supported), and has
-  /// to be listed. Throws Error.
+  /// to be listed. No file is opened under two names of an index. OpenOptions::max_bytes is for all
+  /// of them together. Throws Error: empty_index for an index that names no tensor.
   [[nodiscard]] static Model open(const std::filesystem::path& path,
                                   const OpenOptions& options = {});
-  /// Opens exactly these files as one model, in this order. Throws Error.
+  /// Opens exactly these files as one model, in this order; see from_shards. Throws Error.
   [[nodiscard]] static Model open_shards(std::span<const std::filesystem::path> paths,
                                          const OpenOptions& options = {});
   /// A model of one file from bytes that are there already. Throws Error.
   [[nodiscard]] static Model from_data(ModelData data, const ParseOptions& parsing = {});
   /// A set whose files are there already, in order; an index comes before the shards that it names.
-  /// Throws Error.
+  /// Of those, each name takes the file that is called so, else the one with the suffix of a
+  /// compressed file behind that name, else the next one without a name. Throws Error:
+  /// duplicate_shard for two files of one name, missing_shard for a name without a file,
+  /// incomplete_set for a file without a name in the index, misuse where there are no files at all.
   [[nodiscard]] static Model from_shards(std::vector<Shard> shards,
                                          const ParseOptions& parsing = {});
   /// The names of the other files of the set that `first` is the first of, as from_shards wants
@@ -111,7 +124,8 @@ class BALLAST_API Model {
 
   /// The bytes of a tensor of this model: a view of `*tensor.nbytes` bytes into its shard. Throws
   /// Error: unknown_dtype for a tensor whose size is not known, not_loaded where the directory was
-  /// all that was read (OpenOptions::directory_only).
+  /// all that was read (OpenOptions::directory_only), misuse for a tensor that cannot be of this
+  /// model.
   [[nodiscard]] std::span<const std::byte> bytes(const Tensor& tensor) const&;
   std::span<const std::byte> bytes(const Tensor& tensor) const&& = delete;  // would dangle
 
@@ -172,6 +186,8 @@ class BALLAST_API Model {
   struct State;
   friend struct ModelBuilder;  // model.cpp, which fills it
   explicit Model(std::unique_ptr<State> state) noexcept;
+  [[nodiscard]] const State& state() const noexcept;
+  [[nodiscard]] const Shard& shard_of(const Tensor& tensor) const;
   [[nodiscard]] std::span<const std::byte> typed_bytes(const Tensor& tensor,
                                                        std::size_t size) const;
 

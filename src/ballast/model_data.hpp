@@ -12,8 +12,8 @@
 //     UNIX Internals, 1996, 14.4). `intact()` asks first, without the signal. Where files come and
 //     go, use `read`, or OpenOptions::fault_guard: then they read as zeros, and `damaged()` tells.
 //
-// Ownership: move-only. A moved-from ModelData is empty. Views of `bytes()` stay valid when the
-// object is moved, and die with it.
+// Ownership: move-only. A moved-from ModelData is empty, as one without a file is. Views of
+// `bytes()` stay valid when the object is moved, and die with it.
 // Threads: all const functions may be called from any number of threads at the same time. No
 // function of the library is a cancellation point of pthread_cancel(3): a request stays pending
 // meanwhile.
@@ -140,9 +140,14 @@ struct OpenOptions {
   /// The same for code that has a stop token.
   std::stop_token stop{};
 #endif
-  /// The most bytes that may be put on the heap, else Errc::too_large before they are allocated; by
-  /// default what the process can have (physical memory and its limits).
+  /// The most bytes that may be put on the heap, for all files of a model together, else
+  /// Errc::too_large before they are allocated; by default what the process can get at that moment
+  /// (free memory, and its limits less what it uses). Mapped bytes do not count, nor do those that
+  /// the caller brought.
   std::optional<std::uint64_t> max_bytes{};
+  /// Bytes that count for `max_bytes` already: of other files of the same model, where a program
+  /// opens each of them by itself.
+  std::uint64_t used_bytes = 0;
   /// Whether a mapped file that is truncated, or whose disk fails, reads as zeros where it would
   /// end the process with SIGBUS; ModelData::damaged tells. The first guarded file installs a
   /// handler for SIGBUS, which stays to the end of the process and passes on what is no fault in a

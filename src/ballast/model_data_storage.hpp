@@ -83,6 +83,15 @@ struct DataAccess {
   static const Storage& storage(const ModelData& data) noexcept { return *data.storage_; }
   /// What is at a path, if that can be examined; a pipe is anything that is read like one.
   static bool is_pipe_or_device(const std::filesystem::path& path);
+  /// ModelData::open for a file of a Model: from a pipe or a device, what is neither a model nor an
+  /// index is refused as soon as that is seen, and not when all of it has come.
+  static ModelData open_for_model(const std::filesystem::path& path, const OpenOptions& options);
+  /// What counts for OpenOptions::max_bytes: bytes that this library put on the heap.
+  static std::uint64_t heap_bytes(const ModelData& data) noexcept {
+    const bool is_own =
+        data.storage_ && std::holds_alternative<platform::PlacedBytes>(data.storage_->bytes);
+    return is_own ? data.size() : 0;
+  }
   /// Throws Error where faults are survived and one was met, or may have been read as zeros.
   static void require_undamaged(const ModelData& data) {
     const bool is_guarded = data.is_mmap() && data.storage_->guard.is_active();
@@ -98,32 +107,50 @@ struct DataAccess {
   }
 };
 
-/// How many bytes a load may put on the heap: what the caller allows, or what the process can have,
-/// and never more than one vector holds.
+/// How many bytes a load may put on the heap: what the caller allows for the model, or what the
+/// process can get, less what other files of the model have taken; and never more than one vector
+/// holds.
 class HeapLimit {
  public:
-  explicit HeapLimit(std::optional<std::uint64_t> max_bytes) : allowed_(max_bytes) {}
-
-  [[nodiscard]] std::uint64_t most() const { return std::min(allowed(), vector_limit()); }
+  HeapLimit(std::optional<std::uint64_t> max_bytes, std::uint64_t used) noexcept
+      : max_bytes_(max_bytes), used_(used) {}
 
   /// Throws Error where that many bytes are too many; `path` is the file that wants them.
   void require(std::uint64_t size, const std::string& path) const {
-    if (!allowed_ && size <= platform::kAlwaysFits) return;
-    if (size <= most()) return;
-    const Errc code = vector_limit() < allowed() ? Errc::vector_limit : Errc::too_large;
-    throw Error({.code = code, .expected = size, .actual = most()}, path);
+    if (always_fits(size) || size <= most()) return;
+    if (size > vector_limit() && vector_limit() < allowed())
+      throw Error({.code = Errc::vector_limit, .expected = size, .actual = vector_limit()}, path);
+    throw Error({.code = Errc::too_large, .expected = sum(used_, size), .actual = allowed()}, path);
+  }
+
+  /// The same number where it is allowed, else one byte more than what is: enough to see whether
+  /// that byte comes.
+  [[nodiscard]] std::uint64_t cut(std::uint64_t size) const {
+    return always_fits(size) ? size : std::min(size, most() + 1);
   }
 
  private:
+  static std::uint64_t sum(std::uint64_t a, std::uint64_t b) noexcept {
+    return a + std::min(b, UINT64_MAX - a);
+  }
   /// 2 GiB - 1 byte where pointers have 32 bits, whatever the memory could hold.
   [[nodiscard]] static std::uint64_t vector_limit() noexcept {
     return platform::PlacedBytes().max_size();
   }
+  [[nodiscard]] bool always_fits(std::uint64_t size) const noexcept {
+    return !max_bytes_ && sum(used_, size) <= platform::kAlwaysFits;
+  }
+  [[nodiscard]] std::uint64_t most() const {
+    return std::min(allowed() - std::min(allowed(), used_), vector_limit());
+  }
+  /// For all files together. What the system gives no longer counts what they have taken.
   [[nodiscard]] std::uint64_t allowed() const {
-    return allowed_ ? *allowed_ : platform::memory_limit();
+    if (!max_bytes_) max_bytes_ = sum(platform::memory_limit(), used_);
+    return *max_bytes_;
   }
 
-  std::optional<std::uint64_t> allowed_;
+  mutable std::optional<std::uint64_t> max_bytes_;  // asked of the system once, and late
+  std::uint64_t used_;
 };
 
 }  // namespace ballast

@@ -192,7 +192,8 @@ ModelData collect(const Job& job, Incoming& incoming) {
   const std::optional<std::uint64_t> wanted = job.options.length;
   Placer placer({.total = wanted,
                  .max_bytes = job.options.max_bytes,
-                 .non_model = NonModel::collect,
+                 .used_bytes = job.options.used_bytes,
+                 .non_model = job.is_for_model ? NonModel::collect_indexes : NonModel::collect,
                  .require_end = false,
                  .decompress = job.options.decompress,
                  .parse = job.options.parse});
@@ -253,10 +254,14 @@ ModelData load(Job job) {
   return data;
 }
 
-ModelData load_path(const std::filesystem::path& path, Backend backend,
-                    const OpenOptions& options) {
+ModelData load_path(const std::filesystem::path& path, Backend backend, const OpenOptions& options,
+                    bool is_for_model = false) {
   File file = attempt("open", path, [&] { return File::open(path); });
-  return load({.file = std::move(file), .path = path, .backend = backend, .options = options});
+  return load({.file = std::move(file),
+               .path = path,
+               .backend = backend,
+               .options = options,
+               .is_for_model = is_for_model});
 }
 
 }  // namespace
@@ -267,6 +272,11 @@ bool DataAccess::is_pipe_or_device(const std::filesystem::path& path) {
   } catch (const std::system_error&) {
     return false;  // what cannot be examined is refused when it is opened
   }
+}
+
+ModelData DataAccess::open_for_model(const std::filesystem::path& path,
+                                     const OpenOptions& options) {
+  return load_path(path, options.backend, options, true);
 }
 
 ModelData ModelData::open(const std::filesystem::path& path, const OpenOptions& options) {

@@ -88,6 +88,7 @@ class Pull {
         range_(range),
         input_{.codec = codec, .max_ratio = job.options.decode.max_ratio},
         placer_({.max_bytes = job.options.max_bytes,
+                 .used_bytes = job.options.used_bytes,
                  .non_model = NonModel::collect_indexes,
                  .require_end = false,
                  .directory_only = job.options.directory_only,

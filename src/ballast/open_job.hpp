@@ -36,6 +36,7 @@ struct Job {
   std::filesystem::path path;  // empty for a descriptor
   Backend backend;
   const OpenOptions& options;
+  bool is_for_model = false;  // else bytes of any kind are taken
 
   [[noreturn]] void refuse(const Problem& problem) const { throw Error(problem, path.string()); }
 
@@ -58,7 +59,7 @@ struct Job {
   }
 
   void require_room(std::uint64_t size) const {
-    HeapLimit(options.max_bytes).require(size, path.string());
+    HeapLimit(options.max_bytes, options.used_bytes).require(size, path.string());
   }
 
   /// Room for that many bytes, which require_room() has let pass; they are not initialised.

@@ -47,8 +47,7 @@ platform::PlacedBytes Placer::allocate(std::uint64_t size, std::size_t residue) 
 Placer::Placer(const PlacerOptions& options, const CompressedInput* input)
     : options_(options),
       input_(input),
-      limit_(options.max_bytes),
-      most_(limit_.most()),
+      limit_(options.max_bytes, options.used_bytes),
       look_at_(kFirstLook),
       expected_(options.total) {
   // Of the directory alone, nobody needs room for the rest.
@@ -93,14 +92,14 @@ std::span<std::byte> Placer::room_in_prefix() {
   }
   // Not past the next look, for what lies behind it may have to go somewhere else; and one byte
   // past what is allowed, to see whether it comes.
-  const std::uint64_t until = std::min({look_at_, std::uint64_t{prefix_.bytes.size()}, most_ + 1});
+  const std::uint64_t until = limit_.cut(std::min(look_at_, std::uint64_t{prefix_.bytes.size()}));
   return std::span(prefix_.bytes).first(static_cast<std::size_t>(until)).subspan(prefix_.filled);
 }
 
 std::span<std::byte> Placer::room_in_segments() {
   if (segments_.back().full()) {
     const std::uint64_t wanted = std::clamp<std::uint64_t>(received_, kFirstPrefix, kMaxSegment);
-    const std::uint64_t size = std::min(wanted, most_ - received_ + 1);
+    const std::uint64_t size = limit_.cut(received_ + wanted) - received_;
     if (!is_plausible(received_ + size)) return {};
     segments_.push_back({allocate(size), 0});
   }
@@ -250,7 +249,13 @@ bool Placer::begins_in_padding(std::span<const std::byte> behind) const {
   return begins_model(magic);  // four bytes are a GGUF or nothing
 }
 
+void Placer::look_for_directory() {
+  if (options_.directory_only && phase_ == Phase::prefix) look(options_.total);
+}
+
 void Placer::end() {
+  look_for_directory();
+  if (has_directory() || compression_ != Compression::none) return;
   if (options_.total && received_ < *options_.total) {
     throw Error({.code = Errc::incomplete_input, .expected = options_.total, .actual = received_});
   }

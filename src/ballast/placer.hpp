@@ -40,6 +40,7 @@ enum class NonModel : std::uint8_t {
 struct PlacerOptions {
   std::optional<std::uint64_t> total{};
   std::optional<std::uint64_t> max_bytes{};
+  std::uint64_t used_bytes = 0;  // of max_bytes, by other files
   NonModel non_model = NonModel::refuse;
   /// Whether a model whose end nobody knows is refused; else it is collected.
   bool require_end = true;
@@ -74,6 +75,9 @@ class Placer {
   /// All bytes have come. Throws Error where they are not enough. Afterwards compression() may tell
   /// what it did not before.
   void end();
+  /// No more bytes will come than have: where the directory is all that is wanted, parses it now,
+  /// however few they are. Throws Error.
+  void look_for_directory();
   /// What was placed. After end(), or with has_directory().
   [[nodiscard]] ModelData finish(const std::filesystem::path& path);
 
@@ -135,7 +139,6 @@ class Placer {
   PlacerOptions options_;
   const CompressedInput* input_;
   HeapLimit limit_;
-  std::uint64_t most_;  // bytes that may be allocated for the model
   Phase phase_ = Phase::prefix;
   Compression compression_ = Compression::none;
   Buffer prefix_;

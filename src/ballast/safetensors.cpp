@@ -132,6 +132,7 @@ std::string_view Parser::text_of(std::span<const std::byte> header) {
   if (input_.is_stable) return {reinterpret_cast<const char*>(header.data()), header.size()};
   auto* const copy = static_cast<char*>(out_.arena->allocate(header.size(), 1));
   fetch(header, copy);
+  out_.copied_bytes = header.size();
   return {copy, header.size()};
 }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <charconv>
 #include <clocale>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 #include <version>
@@ -47,36 +48,40 @@ bool is_plain_file_name(std::string_view name) noexcept {
          name.find_first_of(std::string_view("/\\:\0", 4)) == std::string_view::npos;
 }
 
-// A JSON number as a double. The text was checked by the scanner.
+// A JSON number as a double: infinite where it is too large for one, zero of its sign where it is
+// too small. The text was checked by the scanner.
 double to_double(std::string_view text) {
-  double value = 0;
 #ifdef __cpp_lib_to_chars  // not in libc++ before version 20
-  std::from_chars(text.data(), text.data() + text.size(), value);
-#else
+  double value = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (result.ec == std::errc()) return value;  // else too large or too small, which it does not say
+#endif
   std::string copy(text);  // strtod wants an end, and the decimal point of the locale
   std::replace(copy.begin(), copy.end(), '.', *std::localeconv()->decimal_point);
-  value = std::strtod(copy.c_str(), nullptr);
-#endif
-  return value;
+  return std::strtod(copy.c_str(), nullptr);
 }
 
-Value parse_number(std::string_view text) {
+// The number, or nothing where it is larger than every double. (A program or an engine that turns
+// text into numbers would make 0, the largest double or an infinity of it, each another model.)
+std::optional<Value> parse_number(std::string_view text) {
   std::uint64_t magnitude = 0;
   const bool negative = text.starts_with('-');
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data() + (negative ? 1 : 0), end, magnitude);
   if (error == std::errc() && stop == end) {
-    if (!negative) return {ValueType::u64, magnitude};
-    if (magnitude <= std::uint64_t{1} << 63) return {ValueType::i64, ~magnitude + 1};
+    if (!negative) return Value(ValueType::u64, magnitude);
+    if (magnitude <= std::uint64_t{1} << 63) return Value(ValueType::i64, ~magnitude + 1);
   }
-  return {ValueType::f64, std::bit_cast<std::uint64_t>(to_double(text))};
+  const double value = to_double(text);
+  if (!std::isfinite(value)) return std::nullopt;
+  return Value(ValueType::f64, std::bit_cast<std::uint64_t>(value));
 }
 
-Value parse_index_value(JsonScanner& json) {
+std::optional<Value> parse_index_value(JsonScanner& json) {
   const char first = json.peek();
   if (first == '"') return Value(json.string());
   const std::string_view text = json.skip();
-  if (first == 't' || first == 'f') return {ValueType::boolean, first == 't' ? 1U : 0U};
+  if (first == 't' || first == 'f') return Value(ValueType::boolean, first == 't' ? 1U : 0U);
   if (first == '-' || (first >= '0' && first <= '9')) return parse_number(text);
   return Value(text);
 }
@@ -96,6 +101,7 @@ class IndexParser {
     if (!json_.stopped()) check_names();
     if (json_.problem()) throw Error(*json_.problem());
     if (!has_map_) throw Error(Problem{.code = Errc::json_document, .offset = 0});
+    if (index_.weights.empty()) throw Error(Problem{.code = Errc::empty_index, .offset = map_at_});
   }
 
  private:
@@ -122,16 +128,22 @@ class IndexParser {
     if (!is_map && key != "metadata") return static_cast<void>(json_.skip());
     if (std::exchange(is_known, true))
       return refuse(Errc::duplicate_key, SubjectKind::key, key, start);
+    if (is_map) map_at_ = start;
     // Writers leave null for metadata.
     if (!is_map && json_.peek() != '{') return static_cast<void>(json_.skip());
     parse_object(is_map ? Object::weight_map : Object::metadata);
   }
 
   void parse_entry(std::string_view key, std::uint64_t start) {
-    const Value value = parse_index_value(json_);
+    const std::uint64_t value_start = json_.offset();
+    const std::optional<Value> value = parse_index_value(json_);
     if (json_.stopped()) return;
+    if (!value) {
+      return refuse(Errc::bad_field, SubjectKind::key, key, value_start,
+                    "number: no double is that large");
+    }
     if (count(Errc::too_many_entries, index_.metadata.size(), limits_.max_entries, start))
-      index_.metadata.append({key, value, start});
+      index_.metadata.append({key, *value, start});
   }
 
   void parse_weight(std::string_view tensor, std::uint64_t start) {
@@ -176,6 +188,7 @@ class IndexParser {
   const Limits& limits_;
   bool has_map_ = false;
   bool has_metadata_ = false;
+  std::uint64_t map_at_ = 0;
 };
 
 std::vector<std::string_view> sorted_files(std::span<const ShardIndex::Entry> weights) {

@@ -56,7 +56,8 @@ struct ShardIndex {
 /// Parses a copy of an index: `bytes` may change meanwhile, and need not outlive the call. An index
 /// may have as many bytes as a safetensors header (Limits::max_header). Numbers of its metadata are
 /// u64, i64 or f64, as they are written; what is neither number, string nor bool is kept as its
-/// JSON text. Throws Error.
+/// JSON text. Throws Error: bad_field for a number larger than every double, empty_index where no
+/// tensor is named.
 [[nodiscard]] ShardIndex parse_index(std::span<const std::byte> bytes, const ParseOptions& options);
 
 }  // namespace ballast

@@ -46,19 +46,15 @@ LeadByte lead_byte(unsigned char byte) noexcept {
 }
 
 // Characters that change how the text around them is shown, or are not shown at all, so that two
-// names look like one: bidirectional controls (Unicode 15, table 9-3 of UAX #9), line separators,
-// and format characters without a width (23.2). A sorted list of closed ranges.
-constexpr std::array<std::pair<char32_t, char32_t>, 10> kUnprintable{{
-    {0x00, 0x1F},
-    {0x7F, 0x9F},
-    {0xAD, 0xAD},
-    {0x061C, 0x061C},
-    {0x180E, 0x180E},
-    {0x200B, 0x200F},
-    {0x2028, 0x202E},
-    {0x2060, 0x206F},
-    {0xFEFF, 0xFEFF},
-    {0xFFF9, 0xFFFB},
+// names look like one or a name carries a hidden text: controls, line separators, bidirectional
+// controls (UAX #9, table 4), annotations (U+FFF9 to U+FFFB), and every code point with
+// Default_Ignorable_Code_Point (DerivedCoreProperties.txt, the same in Unicode 14 to 17). A sorted
+// list of closed ranges.
+constexpr std::array<std::pair<char32_t, char32_t>, 19> kUnprintable{{
+    {0x00, 0x1F},     {0x7F, 0x9F},       {0xAD, 0xAD},       {0x034F, 0x034F},   {0x061C, 0x061C},
+    {0x115F, 0x1160}, {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},
+    {0x2060, 0x206F}, {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},
+    {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
 }};
 
 void append_hex(std::string& out, std::uint32_t value, int digits) {
@@ -122,7 +118,7 @@ bool is_printable(char32_t character) noexcept {
     if (character < first) return true;
     if (character <= last) return false;
   }
-  return character < 0xE0000 || character > 0xE007F;  // invisible tags, deprecated
+  return true;
 }
 
 std::string printable(std::string_view text, std::size_t max_bytes) {

@@ -34,8 +34,9 @@ struct Utf8Step {
 }
 
 /// Whether a character may reach a terminal as it is: no control character, no line or paragraph
-/// separator, nothing that changes the direction of the text around it, nothing without a width
-/// that no letter needs.
+/// separator, nothing that changes the direction of the text around it, and nothing that Unicode
+/// lets a display ignore (Default_Ignorable_Code_Point): variation selectors, which emoji use, too,
+/// tags, fillers, characters without a width.
 [[nodiscard]] BALLAST_API bool is_printable(char32_t character) noexcept;
 
 /// `text` with everything that must not reach a terminal escaped: \n, \x1b for bytes, \u{202e} for

@@ -21,6 +21,7 @@
 #include <ballast/model.hpp>
 #include <ballast/model_data.hpp>
 
+#include "platform/memory.hpp"
 #include "tests/faults/system_calls.hpp"
 #include "tests/support/allocations.hpp"
 #include "tests/support/compress.hpp"
@@ -216,6 +217,7 @@ class Collection {
  public:
   Collection() {
     add_plain();
+    add_limit();
     add_descriptors();
     add_sets();
     add_compressed();
@@ -239,6 +241,11 @@ class Collection {
     const fs::path mapped = folder().write("mapped.gguf", mapped_);
     add("the loader, of a large model", {mapped},
         [=, this] { load_by_pieces(mapped, mapped_, mapped_); });
+  }
+
+  // Loads ask for it where they take more memory than is worth a test.
+  void add_limit() {
+    add("the memory limit", {}, [] { require(platform::memory_limit() > 0, "no memory at all"); });
   }
 
   void add_descriptors() {

@@ -468,13 +468,14 @@ constexpr Row kIndex[]{
        std::string text = R"({"metadata":{)";
        for (std::size_t i = one_too_many(size, 5); i > 0; --i) text += R"("":1,)";
        text.back() = '}';
-       return bytes_of(text + R"(,"weight_map":{}})");
+       return bytes_of(text + R"(,"weight_map":{"a":"b"}})");
      },
      Errc::duplicate_key, read_index},
     {"a number of metadata as long as the file",
      [](std::size_t size) {
        return bytes_of(R"({"metadata":{"x":)" + std::string(size, '9') + "." +
-                       std::string(size, '9') + R"(e-9},"weight_map":{}})");
+                       std::string(size, '9') + "e-" + std::to_string(size) +
+                       R"(},"weight_map":{"a":"b"}})");
      },
      Errc::ok, read_index},
     {"metadata of values as deep as they may be",
@@ -485,7 +486,7 @@ constexpr Row kIndex[]{
                                 return json_string(number(i)) + ":" + std::string(120, '[') +
                                        std::string(120, ']');
                               }) +
-                       R"(,"weight_map":{}})");
+                       R"(,"weight_map":{"a":"b"}})");
      },
      Errc::ok, read_index},
     {"file names of nothing but escapes",

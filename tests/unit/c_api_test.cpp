@@ -504,7 +504,7 @@ TEST_CASE("a list of files is opened as one model") {
   CHECK(gone == (BALLAST_HAS_MMAP ? BALLAST_OK : BALLAST_UNSUPPORTED));
   CHECK(ballast_data_advise(file.data, 99, 0, 1) == BALLAST_UNSUPPORTED);
   ballast_model_close(model);
-  CHECK(ballast_model_open_shards(nullptr, 0, nullptr, &model, nullptr) == BALLAST_ERRC_empty_file);
+  CHECK(ballast_model_open_shards(nullptr, 0, nullptr, &model, nullptr) == BALLAST_ERRC_misuse);
 }
 
 TEST_CASE("pushed bytes become the same model, and the loader says how far it is") {

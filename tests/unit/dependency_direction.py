@@ -30,7 +30,7 @@ LAYERS = [
     ["cursor", "json_scanner"],
     ["gguf", "safetensors"],
     ["format"],
-    ["shards"],
+    ["shards", "shard_files"],
     ["model_data"],
     ["codec"],
     ["placer"],

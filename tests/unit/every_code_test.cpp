@@ -43,6 +43,7 @@ constexpr Elsewhere kElsewhere[]{
     {Errc::compressed_twice, "compressed_content_test.cpp"},
     {Errc::ratio_too_high, "compressed_limits_test.cpp"},
     {Errc::window_too_large, "compressed_window_test.cpp"},
+    {Errc::duplicate_shard, "set_files_test.cpp"},
     {Errc::not_loaded, "compressed_storage_test.cpp"},
     {Errc::unknown_end, "loader_test.cpp"},
     {Errc::no_such_tensor, "model_test.cpp"},

@@ -25,6 +25,7 @@ PRIVATE_HEADERS = {
     "open_compressed.hpp": "one way in which open.cpp loads",
     "open_job.hpp": "what the files of a load share",
     "placer.hpp": "where the bytes of every load go",
+    "shard_files.hpp": "which file of a set is which",
     "shards.hpp": "how Model finds the files of a set",
     "small_float.hpp": "floats of few bits, for the decoders",
     "warning_list.hpp": "how the formats collect what is odd",

@@ -1,6 +1,7 @@
 // Sharded safetensors: an index beside the files that it names, all of it written by strangers.
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -122,17 +123,36 @@ void add_syntax_rows(std::vector<SetRow>& table) {
               Errc::bad_utf8),
       refused("a file name of 1,000,000 digits without quotes is refused",
               mapping(R"("a":^)" + std::string(1'000'000, '9')), Errc::bad_field, "a"),
-      fine("numbers of 1,000,000 digits are metadata, or ignored",
+      fine("numbers of 1,000,000 digits are metadata where a double is as large",
            good_index()
-               .metadata("n", std::string(1'000'000, '9'))
-               .metadata("e", "-1e" + std::string(1'000'000, '9'))
+               .metadata("e", "-1e-" + std::string(1'000'000, '9'))
                .metadata("f", "0." + std::string(1'000'000, '0') + "1")
+               .metadata("g", "1." + std::string(1'000'000, '9'))
                .build()),
+      fine("numbers that no double can be as large as are nothing where nobody reads them",
+           R"({"version":1e400,)" + good.substr(1)),
       refused("an index nested too deep is refused",
               R"({"x":)" + std::string(127, '[') + "^[" + std::string(1'000, '['),
               Errc::json_too_deep),
   };
   table.insert(table.end(), rows.begin(), rows.end());
+  for (const std::string& number :
+       {std::string("1e400"), std::string("-1e400"), std::string("1.8e308"),
+        std::string("1.7976931348623159e308"), std::string(310, '9'), std::string(1'000'000, '9'),
+        "-1e" + std::string(1'000'000, '9'), "0.0001E+" + std::string(100, '9')}) {
+    table.push_back(
+        refused("metadata of " + number.substr(0, 30) + " is refused: no double is that large",
+                R"({"metadata":{"a":1,"total_size": ^)" + number + R"(},"weight_map":{"a":"b"}})",
+                Errc::bad_field, "total_size"));
+  }
+  for (const std::string_view number :
+       {"^Infinity", "-^Infinity", "^NaN", "^nan", "^inf", "-^nan", "0^x10", "0^x1p9", "^+1", "^.5",
+        "1.^", "1e^", "0^1", "-^", "1^_000", "1^f"}) {
+    table.push_back(
+        refused("metadata of " + std::string(number) + " is malformed",
+                R"({"metadata":{"a":)" + std::string(number) + R"(},"weight_map":{"a":"b"}})",
+                Errc::bad_json));
+  }
   for (const std::string_view value : {"1", "null", "true", "[\"1.safetensors\"]", "{}"}) {
     table.push_back(refused("a file name that is " + std::string(value) + " is refused",
                             mapping(R"("a":^)" + std::string(value)), Errc::bad_field, "a"));
@@ -264,9 +284,10 @@ void add_content_rows(std::vector<SetRow>& table) {
        .blamed = "2.safetensors",
        .subject = "c",
        .offset = cut_size},
-      {.fact = "an index of nothing is a model of nothing",
-       .files = {{kIndex, bytes_of(R"({"weight_map":{}})")}},
-       .open = {kIndex}},
+      refused("an index that names no tensor is refused", R"({"metadata":{},^"weight_map":{}})",
+              Errc::empty_index),
+      refused("an index without tensors is refused, whatever else is in it",
+              R"( {^"weight_map": {}, "more": 1})", Errc::empty_index),
       {.fact = "a shard of a set is a file of its own",
        .files = with_index(good_index().build()),
        .open = {"2.safetensors"},
@@ -305,6 +326,11 @@ TEST_CASE("an index has its own metadata, each with the type that it is written 
                                 .metadata("negative", "-9223372036854775808")
                                 .metadata("float", "1.5")
                                 .metadata("large", "18446744073709551616")
+                                .metadata("largest", "-1.7976931348623157e308")
+                                .metadata("smallest", "4.9e-324")
+                                .metadata("below", "1e-400")
+                                .metadata("negative below", "-1e-400")
+                                .metadata("negative zero", "-0.0")
                                 .metadata("yes", "true")
                                 .metadata("no", "false")
                                 .metadata("text", R"("a\nb")")
@@ -317,11 +343,19 @@ TEST_CASE("an index has its own metadata, each with the type that it is written 
   CHECK(model.format() == Format::safetensors);
   CHECK_FALSE(model.version());
   CHECK_FALSE(model.alignment());
-  CHECK(metadata.size() == 8);
+  CHECK(metadata.size() == 13);
   CHECK(metadata.get<std::uint64_t>("total_size") == UINT64_MAX);
   CHECK(metadata.get<std::int64_t>("negative") == INT64_MIN);
   CHECK(metadata.get<double>("float") == 1.5);
   CHECK(metadata.get<double>("large") == 18446744073709551616.0);
+  CHECK(metadata.get<double>("largest") == -std::numeric_limits<double>::max());
+  CHECK(metadata.get<double>("smallest") == std::numeric_limits<double>::denorm_min());
+  // Compared by their bits: what is too small is zero, and keeps its sign.
+  const auto bits = [&](std::string_view key) { return metadata.find(key)->bits(); };
+  constexpr std::uint64_t kNegativeZero = std::uint64_t{1} << 63;
+  CHECK(bits("below") == 0);
+  CHECK(bits("negative below") == kNegativeZero);
+  CHECK(bits("negative zero") == kNegativeZero);
   CHECK(metadata.get<bool>("yes") == true);
   CHECK(metadata.get<bool>("no") == false);
   CHECK(metadata.get<std::string_view>("text") == "a\nb");

@@ -176,6 +176,38 @@ TEST_CASE("what repaints, reorders or hides text never reaches a terminal as it 
   }
 }
 
+TEST_CASE("no character that a display may ignore is shown as it is, and its neighbours are") {
+  // DerivedCoreProperties.txt of Unicode 17, Default_Ignorable_Code_Point.
+  struct Ignorable {
+    char32_t first;
+    char32_t last;
+  };
+  for (const auto& [first, last] :
+       {Ignorable{0xAD, 0xAD}, Ignorable{0x34F, 0x34F}, Ignorable{0x61C, 0x61C},
+        Ignorable{0x115F, 0x1160}, Ignorable{0x17B4, 0x17B5}, Ignorable{0x180B, 0x180F},
+        Ignorable{0x200B, 0x200F}, Ignorable{0x202A, 0x202E}, Ignorable{0x2060, 0x206F},
+        Ignorable{0x3164, 0x3164}, Ignorable{0xFE00, 0xFE0F}, Ignorable{0xFEFF, 0xFEFF},
+        Ignorable{0xFFA0, 0xFFA0}, Ignorable{0xFFF0, 0xFFF8}, Ignorable{0x1BCA0, 0x1BCA3},
+        Ignorable{0x1D173, 0x1D17A}, Ignorable{0xE0000, 0xE0FFF}}) {
+    std::size_t shown = 0;
+    for (char32_t c = first; c <= last; ++c) shown += is_printable(c) ? 1U : 0U;
+    CAPTURE(static_cast<std::uint32_t>(first));
+    CHECK(shown == 0);
+    // Separators stand before one range, annotations behind another.
+    if (first != 0x202A) CHECK(is_printable(first - 1));
+    if (last != 0xFFF8) CHECK(is_printable(last + 1));
+  }
+}
+
+TEST_CASE("a text that is hidden in variation selectors behind a letter becomes visible") {
+  std::string name = "weight";
+  for (const char c : std::string("payload")) {
+    append_utf8(name, 0xE0100 + static_cast<unsigned char>(c));
+  }
+  CHECK(printable(name).starts_with("weight\\u{0e0170}\\u{0e0161}"));
+  CHECK(printable("\u2764\uFE0F") == "\u2764\\u{fe0f}");
+}
+
 TEST_CASE("a printable string is escaped without ambiguity") {
   CHECK(printable("blk.0.attn_q.weight") == "blk.0.attn_q.weight");
   CHECK(printable("Zo\u00EB \u4F60\u597D \U0001F60A") == "Zo\u00EB \u4F60\u597D \U0001F60A");
