@@ -24,11 +24,9 @@ bool Rounds::next() noexcept {
 }
 
 Totals::~Totals() {
-  std::printf(
-      "%.*s: %llu runs, %llu fetches, %llu changes
-      ", static_cast<int>(what_.size()), what_.data(),
-      static_cast<unsigned long long>(runs_),
-      static_cast<unsigned long long>(fetches_), static_cast<unsigned long long>(changes_));
+  std::printf("%.*s: %llu runs, %llu fetches, %llu changes\n", static_cast<int>(what_.size()),
+              what_.data(), static_cast<unsigned long long>(runs_),
+              static_cast<unsigned long long>(fetches_), static_cast<unsigned long long>(changes_));
 }
 
 void Totals::add(std::uint64_t fetches, std::uint64_t changes) noexcept {
