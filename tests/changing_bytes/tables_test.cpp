@@ -15,7 +15,7 @@ constexpr std::size_t kMost = std::size_t{64}
                               << 10;  // larger files are left to the writers of writer_test.cpp
 
 // Pages cost a thousand times what traced loads do.
-int runs_of_each() { return ChangingMemory::affordable_fetches() > 1000 ? 8 : 1; }
+int runs_of_each() { return ChangingMemory::affordable_fetches() > 1000 ? 6 : 1; }
 
 void read_table(HostileTable table, Random& random, Totals& totals) {
   const Bytes* other = nullptr;
@@ -54,7 +54,7 @@ TEST_CASE("valid models with something of everything are read while they change"
         const Bytes file = random_model(format, random.next()).sample.bytes();
         const Bytes other = random_model(format, random.next()).sample.bytes();
         read_while_it_changes(file, std::span(other).first(std::min(file.size(), other.size())), {},
-                              4 * runs_of_each(), random, totals);
+                              3 * runs_of_each(), random, totals);
       }
     }
   }
@@ -73,7 +73,7 @@ TEST_CASE("the sample models are read while they change", "[tables]") {
          {"tiny.gguf", "tiny.safetensors", "tiny.safetensors.index.json"}) {
       INFO(name);
       const Bytes file = read_file(folder / name);
-      read_while_it_changes(file, file, {}, 2 * runs_of_each(), random, totals);
+      read_while_it_changes(file, file, {}, runs_of_each(), random, totals);
     }
   }
   CHECK(totals.changes() > totals.runs() / 4);

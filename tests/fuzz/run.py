@@ -30,7 +30,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The longest inputs of a long run, in bytes: a few blocks, or a file with something of everything. Without a limit the
@@ -50,6 +49,7 @@ class Result:
     features: int = 0
     corpus: int = 0
     rss: int = 0
+    processor_seconds: float = 0
     status: int = 0
     output: str = ""
     findings: list = dataclasses.field(default_factory=list)
@@ -96,6 +96,16 @@ def found_in(folder):
     return sorted(path for path in folder.iterdir() if path.name.startswith(FINDINGS))
 
 
+def run_and_measure(command, variables):
+    """The exit status of a command, what it printed, and its seconds of processor time."""
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=variables)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        return process.returncode, output.read(), usage.ru_utime + usage.ru_stime
+
+
 def fuzz(program, name, corpus, artifacts, begun_with, seconds, every=1):
     corpus.mkdir(parents=True, exist_ok=True)
     artifacts.mkdir(parents=True, exist_ok=True)
@@ -106,13 +116,12 @@ def fuzz(program, name, corpus, artifacts, begun_with, seconds, every=1):
                f"-artifact_prefix={artifacts}/", "-print_final_stats=1", "-reload=0",
                *([f"-dict={dictionary}"] if dictionary.is_file() else []),
                *([f"-max_len={LONGEST.get(name.split('-')[0], LONGEST_OF_OTHERS)}"] if every > 1 else [])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          env=environment(every), check=False)
-    result = Result(name, status=done.returncode, output=done.stdout)
-    result.executions = number("number_of_executed_units", done.stdout)
-    result.speed = number("average_exec_per_sec", done.stdout)
-    result.rss = number("peak_rss_mb", done.stdout)
-    if lines := STATUS.findall(done.stdout):
+    status, output, seconds = run_and_measure(command, environment(every))
+    result = Result(name, status=status, output=output, processor_seconds=seconds)
+    result.executions = number("number_of_executed_units", output)
+    result.speed = number("average_exec_per_sec", output)
+    result.rss = number("peak_rss_mb", output)
+    if lines := STATUS.findall(output):
         _, result.cov, result.features, result.corpus = (int(text) for text in lines[-1])
     result.findings = [path for path in found_in(artifacts) if path not in before]
     return result
@@ -175,7 +184,7 @@ def coverage(build, targets, corpora):
 
 
 class Ledger:
-    """How many executions each target has had in a build folder, in how many seconds, and what was found."""
+    """How many executions each target has had in a build folder, in how much processor time, and what was found."""
 
     def __init__(self, build):
         self.path = build / "fuzz-executions.json"
@@ -187,10 +196,10 @@ class Ledger:
     def total(self):
         return sum(map(self.executions, self.entries))
 
-    def add(self, result, seconds):
+    def add(self, result):
         entry = self.entries.setdefault(result.name, {"executions": 0, "seconds": 0, "found": 0, "cov": 0})
         entry["executions"] += result.executions
-        entry["seconds"] = round(entry["seconds"] + seconds, 1)
+        entry["seconds"] = round(entry["seconds"] + result.processor_seconds, 1)
         entry["found"] += len(result.findings) or int(result.failed)
         entry["cov"] = max(entry["cov"], result.cov)
         partial = self.path.with_suffix(".partial")
@@ -219,11 +228,10 @@ def run_in_turns(arguments, corpora):
     def turn(name):
         if not is_due(name) or failures:
             return
-        begun = time.monotonic()
         result = fuzz(targets[name], name, corpora / name, build / "tests/fuzz/found" / name, seeds(build, name),
                       arguments.turn, arguments.every)
         with lock:
-            ledger.add(result, time.monotonic() - begun)
+            ledger.add(result)
             report(result)
             if result.failed:
                 failures.append(result)
