@@ -14,6 +14,13 @@ import {
   BALLAST_SAMPLES, assertBytes, assertSame, corpus, inspected, packageFolder, read, refusal, sample, temporaryFolder,
 } from './support.mjs';
 
+// Bundled with this file, as the oldest Node needs it.
+import './cli_test.mjs';
+import './files_test.mjs';
+import './limits_test.mjs';
+import './streams_test.mjs';
+import './versions_test.mjs';
+
 const ballast = await import(pathToFileURL(path.join(packageFolder, 'dist/node.js')).href);
 const { open, inspect, preflight, hasWasm64 } = ballast;
 
@@ -162,7 +169,7 @@ test('an index says what the numbers in it are, and is refused by the byte that 
   fs.writeFileSync(path.join(folder, 'one.safetensors'), shard);
   const tensors = Object.keys(JSON.parse(shard.subarray(8, 8 + Number(shard.readBigUInt64LE())))).filter((key) => key !== '__metadata__');
   const map = JSON.stringify(Object.fromEntries(tensors.map((name) => [name, 'one.safetensors'])));
-  const numbers = ['18446744073709551615', '-9223372036854775808', '18446744073709551616', '2.6966474752e10', '0.1', '5e-324', '1e400',
+  const numbers = ['18446744073709551615', '-9223372036854775808', '18446744073709551616', '2.6966474752e10', '0.1', '5e-324', '1.7976931348623157e308',
     '123456789012345678901234567890e-20', '-0.0'];
   const file = write(`{"metadata":{${numbers.map((text, i) => `"${i}":${text}`).join()},"t":true,"s":"\\u0061","l":[1, 2]},"weight_map":${map}}`);
   using model = await open(file);
@@ -174,6 +181,7 @@ test('an index says what the numbers in it are, and is refused by the byte that 
     ['{"weight_map":{"a":"x","a":"y"}}', 'duplicate_tensor', 23],
     ['{"weight_map":{"a":"../x"}}', 'bad_shard_name', 19],
     ['{"weight_map":{"a":1}}', 'bad_field', 19],
+    ['{"metadata":{"n":1e400},"weight_map":{"a":"x"}}', 'bad_field', 17],
     ['{"weight_map":{"a":"x"}', 'bad_json', 23],
     ['{"model_type":"llama"}', 'json_document', 0],
     ['{"weight_map":{"a":"absent"}}', 'missing_shard', undefined],

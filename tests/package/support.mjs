@@ -89,3 +89,40 @@ export function temporaryFolder(t) {
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
+
+/** What a safetensors file of tensors of U8 begins with, { name: length }. */
+export function headerOf(lengths) {
+  let end = 0;
+  const header = Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(lengths).map(([name, length]) =>
+    [name, { dtype: 'U8', shape: [length], data_offsets: [end, (end += length)] }]))));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([size, header]);
+}
+
+/** A safetensors file of tensors of U8, { name: bytes }. */
+export function safetensorsOf(tensors) {
+  const lengths = Object.fromEntries(Object.entries(tensors).map(([name, { length }]) => [name, length]));
+  return Buffer.concat([headerOf(lengths), ...Object.values(tensors)]);
+}
+
+/** Writes a safetensors file with one tensor `w` of so many zeros, which take no room on the disk. */
+export function writeSparse(file, length) {
+  const header = headerOf({ w: length });
+  fs.writeFileSync(file, header);
+  fs.truncateSync(file, header.length + length);
+  return file;
+}
+
+/** Rejects where something goes on for so long that it must hang. */
+export async function settled(promise, what) {
+  let timer;
+  const hangs = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new assert.AssertionError({ message: `${what} hangs` })), 20_000);
+  });
+  try {
+    return await Promise.race([promise, hangs]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -145,7 +145,8 @@ TEST_CASE("an index has the limit of a safetensors header, and max_bytes") {
     return Model::from_shards(std::move(shards), options);
   };
   const std::uint64_t size = index.size();
-  CHECK(open({.limits = {.max_header = size}, .max_bytes = size}).tensors().size() == 1);
+  const Model model = open({.limits = {.max_header = size}, .max_bytes = size});
+  CHECK(model.tensors().size() == 1);
   const Error longer = error_of([&] { open({.limits = {.max_header = size - 1}}); });
   CHECK(longer.code() == Errc::header_too_large);
   CHECK(longer.actual() == size);

@@ -1,6 +1,7 @@
 // The three functions of the package, on any platform.
 import { Head, inspectSource } from './head.js';
 import type { OpenOptions, Platform } from './load.js';
+import { checkOptions } from './limits.js';
 import { load } from './load.js';
 import { Model } from './model.js';
 import type { Source } from './sources.js';
@@ -44,7 +45,9 @@ export function makeApi(platform: Platform): Api {
     },
     inspect: (source, options = {}) => inspectSource(platform, source, options),
     preflight: async (source, options = {}) => {
-      const head = await inspectSource(platform, source, options);
+      checkOptions(options);
+      // The limit is the model's, which is not loaded.
+      const head = await inspectSource(platform, source, { ...options, maxBytes: undefined });
       try {
         const files = head.bytesNeeded;
         const needed = files.reduce((sum, size) => sum + size, 0);

@@ -12,7 +12,7 @@ import { inspectSource } from './head.js';
 import type { Input, Ranges, Stream } from './input.js';
 import { nodeValues } from './node_values.js';
 import { nodeModules } from './node_wasm.js';
-import { nodeInput } from './node_sources.js';
+import { nodeInput, pathInput } from './node_sources.js';
 
 const program = fileURLToPath(new URL('./command/ballast.cjs', import.meta.url));
 
@@ -25,8 +25,15 @@ function run(args: readonly string[], cwd?: string): number {
 
 const isUrl = (text: string): boolean => /^https?:/i.test(text);
 
-/** The name of a file in the folder: that of the URL, where it has one. */
-const fileOf = (input: Input, folder: string): string => path.join(folder, path.basename(input.name) || 'model');
+/** Bytes that a file system takes for a name. */
+const LONGEST_NAME = 255;
+
+/** The name of the copy of a file: that of the URL, by which the program finds a set, where a file can have it. */
+function nameOf({ name }: Input): string {
+  const last = path.basename(name);
+  const isName = !['', '.', '..'].includes(last) && !last.includes('\0') && Buffer.byteLength(last) <= LONGEST_NAME;
+  return isName ? last : 'model';
+}
 
 /** Keeps a copy of all parts that are read. */
 function copiedRanges(ranges: Ranges, file: string): Ranges {
@@ -39,57 +46,51 @@ function copiedRanges(ranges: Ranges, file: string): Ranges {
       fs.writeSync(descriptor, bytes, 0, bytes.length, offset);
       return bytes;
     },
-    close: async () => {
+    close: () => {
       fs.closeSync(descriptor);
-      await ranges.close();
+      ranges.close();
     },
   };
 }
 
-/** Keeps a copy of a stream, to its end: how long the file is, nobody has told. */
-function copiedStream(stream: Stream, file: string): Stream {
+/** Keeps a copy of a stream of unknown length, to its end. What is read is the copy. */
+async function copiedStream(stream: Stream, file: string, signal?: AbortSignal): Promise<Stream> {
   const descriptor = fs.openSync(file, 'w');
-  const pull = async () => {
-    const piece = await stream.pull?.();
-    if (piece) fs.writeSync(descriptor, piece);
-    return piece;
-  };
-  return {
-    size: stream.size,
-    pull,
-    close: async (reason) => {
-      while (await pull());
-      fs.closeSync(descriptor);
-      await stream.close(reason);
-    },
-  };
+  try {
+    for (let piece = await stream.pull?.(); piece; piece = await stream.pull?.()) fs.writeSync(descriptor, piece);
+  } finally {
+    fs.closeSync(descriptor);
+    stream.close();
+  }
+  return pathInput(file).stream(signal);
 }
 
 function copied(input: Input, folder: string): Input {
   const { sibling, ranges } = input;
+  const file = path.join(folder, nameOf(input));
   return {
     ...input,
-    stream: async (signal) => copiedStream(await input.stream(signal), fileOf(input, folder)),
+    stream: async (signal) => copiedStream(await input.stream(signal), file, signal),
     ranges: async (signal) => {
       const found = await ranges?.(signal);
-      return found && copiedRanges(found, fileOf(input, folder));
+      return found && copiedRanges(found, file);
     },
     ...(sibling && { sibling: (name: string) => copied(sibling(name), folder) }),
   };
 }
 
-/** Fetches the directory of a URL into a folder, and answers the name of the file. */
+/** Fetches the directory of a URL into a folder, and answers the path of the file, which no program takes for an option. */
 async function fetchDirectory(url: string, folder: string): Promise<string> {
   let name = '';
   const input = (source: unknown) => {
     const found = nodeInput(source, {});
     if (!found) return undefined;
-    name ||= path.basename(fileOf(found, folder));
+    name ||= nameOf(found);
     return copied(found, folder);
   };
   const head = await inspectSource({ modules: nodeModules, usual: 'all', input, values: nodeValues(nodeModules) }, url, {});
   head.close();
-  return name;
+  return name.startsWith('-') ? `./${name}` : name;
 }
 
 async function inspectUrl(args: readonly string[]): Promise<number> {
@@ -112,7 +113,9 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     return await inspectUrl(args);
   } catch (error) {
-    if (!(error instanceof BallastError)) throw error;
+    // A full disk, say, is no fault of this program either.
+    const isSystem = error instanceof Error && 'syscall' in error;
+    if (!(error instanceof BallastError) && !isSystem) throw error;
     process.stderr.write(`ballast: ${error.message}\n`);
     return 1;
   }

@@ -270,7 +270,7 @@ export class Engine {
       for (const [name, number] of Object.entries(OPTIONS)) {
         const value = settings[name as OptionName];
         if (value === undefined) continue;
-        if (this.call('ballast_options_set', options, number, BigInt(value)) !== 0) {
+        if (this.call('ballast_options_set', options, number, value === Infinity ? 2n ** 64n - 1n : BigInt(value)) !== 0) {
           throw makeError('misuse', `the option ${name} cannot be ${value}`);
         }
       }

@@ -4,10 +4,13 @@ import type { Structure } from './abi.js';
 import type { Engine } from './engine.js';
 import { makeError } from './errors.js';
 import type { Input, Ranges } from './input.js';
-import { abortable } from './input.js';
+import { abortable, opened, withSignals } from './input.js';
 import type { OpenOptions, Platform, WorkOptions } from './load.js';
-import { Reporter, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withSibling } from './load.js';
-import { Loader } from './loader.js';
+import {
+  Reporter, Turns, askedBuild, feed, inputsOf, load, loaderSettings, modelOf, siblingsOf, withLoader, withSibling,
+} from './load.js';
+import { Budget, checkOptions } from './limits.js';
+import type { Loader } from './loader.js';
 import type { Format, TensorInfo } from './model.js';
 import { Directory, Model, ReadableTensor, Tensor } from './model.js';
 import type { StatsOptions, TensorBytes, ValuesGetter } from './values_api.js';
@@ -30,12 +33,6 @@ interface Part {
   /** Bytes of it, where that is known. */
   readonly size: number | undefined;
 }
-
-/** Only the directory is wanted, which may be that of a model for which there is no room. */
-const settingsOf = (options: OpenOptions, path: string, total: number | undefined) => ({
-  ...loaderSettings({ ...options, maxBytes: undefined }, path, total),
-  directoryOnly: true,
-});
 
 /** How many bytes the directory takes, where its beginning says so: of safetensors. */
 function exactEnd(head: Uint8Array): number | undefined {
@@ -74,6 +71,8 @@ class Reading {
   readonly data: number[] = [];
   readonly names: string[] = [];
   bytesRead = 0;
+  /** Of memory that the directories take, which is little of what their model would. */
+  readonly budget: Budget;
   readonly #engine: Engine;
   readonly #options: OpenOptions;
   readonly #reporter: Reporter;
@@ -81,71 +80,70 @@ class Reading {
   constructor(engine: Engine, options: OpenOptions) {
     this.#engine = engine;
     this.#options = options;
+    this.budget = new Budget(options);
     this.#reporter = new Reporter(options.onProgress);
   }
 
   async add(input: Input): Promise<void> {
     const { signal } = this.#options;
-    const ranges = await input.ranges?.(signal);
+    const ranges = input.ranges && (await opened(input.ranges(signal), signal));
     try {
       if (ranges) await this.#addRanges(input, ranges);
       else await this.#addStream(input);
     } catch (error) {
-      await ranges?.close();
+      ranges?.close();
       throw error;
     }
     this.names.push(input.name === '' ? (this.#options.name ?? '') : input.name);
   }
 
+  /** Feeds a loader that stops behind the directory. Answers whether that was compressed. */
+  async #load(path: string, size: number | undefined, feeding: (loader: Loader, seen: (done: number, isLast?: boolean) => void) => Promise<number>): Promise<boolean> {
+    const settings = { ...loaderSettings(this.#options, path, size, this.budget), directoryOnly: true };
+    let isCompressed = false;
+    this.data.push(await withLoader(this.#engine, settings, path, this.budget, async (loader) => {
+      this.bytesRead += await feeding(loader, (done, isLast) => this.#reporter.report(done, undefined, loader.progress.done, isLast));
+      ({ isCompressed } = loader.progress);
+    }));
+    return isCompressed;
+  }
+
   async #addRanges(input: Input, ranges: Ranges): Promise<void> {
-    const loader = new Loader(this.#engine, settingsOf(this.#options, input.path, ranges.size));
-    try {
-      const { signal } = this.#options;
-      const seen = (done: number) => this.#reporter.report(done, undefined, loader.progress.done);
-      // What can be read by a call goes straight to where it stays, and no more of it than the loader looks at.
-      const loaded = ranges.fill ? await feed(loader, ranges, signal, seen) : await feedRanges(loader, ranges, signal, seen);
-      this.bytesRead += loaded;
-      const { isCompressed } = loader.progress;
-      this.data.push(loader.finish());
-      if (isCompressed) await ranges.close();
-      this.parts.push({ input, ranges: isCompressed ? undefined : ranges, size: isCompressed ? undefined : ranges.size });
-    } finally {
-      loader.free();
-    }
+    const { signal } = this.#options;
+    // What can be read by a call goes straight to where it stays, and no more of it than the loader looks at.
+    const isCompressed = await this.#load(input.path, ranges.size, (loader, seen) =>
+      ranges.fill ? feed(loader, ranges, signal, seen) : feedRanges(loader, ranges, signal, seen));
+    if (isCompressed) ranges.close();
+    this.parts.push({ input, ranges: isCompressed ? undefined : ranges, size: isCompressed ? undefined : ranges.size });
   }
 
   async #addStream(input: Input): Promise<void> {
     const { signal } = this.#options;
-    const stream = await input.stream(signal);
+    const stream = await opened(input.stream(signal), signal);
     try {
-      const loader = new Loader(this.#engine, settingsOf(this.#options, input.path, stream.size));
-      try {
-        const loaded = await feed(loader, stream, signal, (done, isLast) => {
-          this.#reporter.report(done, undefined, loader.progress.done, isLast);
-        });
-        this.bytesRead += loaded;
-        const { isCompressed } = loader.progress;
-        this.data.push(loader.finish());
-        this.parts.push({ input, ranges: undefined, size: isCompressed ? undefined : stream.size });
-      } finally {
-        loader.free();
-      }
+      const isCompressed = await this.#load(input.path, stream.size, (loader, seen) => feed(loader, stream, signal, seen));
+      this.parts.push({ input, ranges: undefined, size: isCompressed ? undefined : stream.size });
     } finally {
-      await stream.close(new DOMException('the directory is there', 'AbortError'));
+      stream.close(new DOMException('the directory is there', 'AbortError'));
     }
   }
 
-  async close(): Promise<void> {
+  close(): void {
     for (const handle of this.data) this.#engine.call('ballast_data_close', handle);
-    for (const { ranges } of this.parts) await ranges?.close();
+    for (const { ranges } of this.parts) ranges?.close();
   }
 }
 
 /** Reads the directory of a source, and of the files that belong to it. */
 export async function inspectSource(platform: Platform, source: unknown, options: OpenOptions): Promise<Head> {
-  const { signal } = options;
-  signal?.throwIfAborted();
+  checkOptions(options);
+  options.signal?.throwIfAborted();
   const inputs = inputsOf(platform, source, options);
+  return withSignals([options.signal, ...inputs.map(({ signal }) => signal)], (signal) => inspectInputs(platform, source, inputs, { ...options, signal }));
+}
+
+async function inspectInputs(platform: Platform, source: unknown, inputs: readonly [Input, ...Input[]], options: OpenOptions): Promise<Head> {
+  const { signal } = options;
   // A directory that names no codec is small: the build with all of them costs one download, once.
   const attempt = async (build: Build): Promise<Head> => {
     const engine = await abortable(platform.modules.get(build, options).then(instantiateForDirectory), signal);
@@ -161,7 +159,7 @@ export async function inspectSource(platform: Platform, source: unknown, options
       const model = modelOf(engine, reading.data.splice(0), reading.names, options);
       return new Head(platform, source, options, engine, model, reading);
     } catch (error) {
-      await reading.close();
+      reading.close();
       if (build === 'common' && error instanceof Error && 'code' in error && error.code === 'codec_missing' && inputs.every((input) => input.isRereadable)) {
         return attempt('all');
       }
@@ -198,7 +196,7 @@ export class HeadTensor extends ReadableTensor {
    * inside a byte.
    */
   async read({ rows, ...work }: StatsOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#bytes.fetch(this, work, ...(rows ? bytesOf(this, rows) : []));
+    return this.#bytes.fetch(this, work, ...(rows === undefined ? [] : bytesOf(this, rows)));
   }
 
   /** @internal */
@@ -240,6 +238,9 @@ export class Head extends Directory<HeadTensor> {
   readonly #source: unknown;
   readonly #options: OpenOptions;
   #parts: readonly Part[] = [];
+  /** Ends the reads that are under way when it is closed. */
+  readonly #ended = new AbortController();
+  readonly #budget: Budget;
   readonly #bytes: Reader = {
     fetch: (tensor, options, begin, end) => this.#readTensor(tensor, options, begin, end),
     hasParts: ({ shard }) => this.#parts[shard]?.ranges !== undefined,
@@ -253,6 +254,7 @@ export class Head extends Directory<HeadTensor> {
     this.#options = { ...options, signal: undefined, onProgress: undefined };
     this.#parts = this.#partsOf(reading);
     this.bytesRead = reading.bytesRead;
+    this.#budget = reading.budget;
   }
 
   /** The files as the model has them: an index is none of them, and its files come by their names. */
@@ -260,7 +262,7 @@ export class Head extends Directory<HeadTensor> {
     const extra = parts.length - this.shardCount;
     if (extra === 0) return parts;
     const found = this.shards.map(({ name }, i) => parts[name === '' ? i + extra : names.indexOf(name, extra)] as Part);
-    void parts[0]?.ranges?.close();
+    parts[0]?.ranges?.close();
     return found;
   }
 
@@ -273,7 +275,8 @@ export class Head extends Directory<HeadTensor> {
   }
 
   protected override release(): void {
-    for (const { ranges } of this.#parts) void ranges?.close();
+    this.#ended.abort(makeError('closed', 'the directory was closed while a tensor was read'));
+    for (const { ranges } of this.#parts) ranges?.close();
   }
 
   override close(): void {
@@ -310,35 +313,38 @@ export class Head extends Directory<HeadTensor> {
     const wanted = [...new Set(tensors)].map((name) => this.tensor(name));
     // Of what is compressed, or comes once, no part can be had alone.
     if (!this.#parts.every(({ ranges }) => ranges)) return this.load(work);
-    const copy = await inspectSource(this.#platform, this.#source, this.#options);
+    const { signal } = work;
+    const copy = await inspectSource(this.#platform, this.#source, { ...this.#options, signal });
     return copy.#keep(wanted, work);
   }
 
   /** Fetches tensors into the memory of this directory, which becomes a model. */
   async #keep(wanted: readonly HeadTensor[], work: WorkOptions): Promise<Model> {
     const engine = this.held.engine;
-    const addresses = new Map<string, number>();
+    const addresses = new Map<number, number>();
     try {
-      const wants = wanted.map((tensor) => {
+      const found = wanted.map((tensor) => sameTensor(tensor, this));
+      this.#budget.check(found.reduce((sum, tensor) => sum + sizeOf(tensor), 0), this.#parts[0]?.input.path ?? '');
+      const wants = found.map((tensor) => {
         const size = sizeOf(tensor);
         const address = allocateAligned(engine, size);
-        addresses.set(tensor.name, address);
+        addresses.set(tensor.index, address);
         const put = (at: number, bytes: Uint8Array) => engine.heap.set(bytes, address + at);
         return { shard: tensor.shard, offset: tensor.byteOffset, size, put };
       });
       await this.#fetch(wants, work);
       return new PartialModel(engine, this.detach(), this.reader, addresses);
     } finally {
-      for (const { ranges } of this.#parts) await ranges?.close();
+      for (const { ranges } of this.#parts) ranges?.close();
     }
   }
 
   async #readTensor(tensor: HeadTensor, work: WorkOptions, begin = 0, end = sizeOf(tensor)): Promise<Uint8Array<ArrayBuffer>> {
     this.held.engine; // not closed
     if (!this.#parts[tensor.shard]?.ranges) {
-      const model = await this.load(work);
+      const model = await withSignals([work.signal, this.#ended.signal], (signal) => this.load({ ...work, signal }));
       try {
-        return model.tensor(tensor.name).bytes().slice(begin, end);
+        return sameTensor(tensor, model).bytes().slice(begin, end);
       } finally {
         model.close();
       }
@@ -352,29 +358,42 @@ export class Head extends Directory<HeadTensor> {
   /** Fetches ranges, those that lie together at once, and puts each where it is wanted. */
   async #fetch(wants: readonly (Want & { shard: number })[], { signal, onProgress }: WorkOptions): Promise<void> {
     const reporter = new Reporter(onProgress);
+    const turns = new Turns();
     const total = wants.reduce((sum, { size }) => sum + size, 0);
     let loaded = 0;
-    for (const [index, { input, ranges }] of this.#parts.entries()) {
-      const here = wants.filter(({ shard, size }) => shard === index && size > 0).sort((a, b) => a.offset - b.offset);
-      for (const { start, end, members } of runsOf(here)) {
-        for (let at = start; at < end; ) {
-          signal?.throwIfAborted();
-          const length = Math.min(PART, end - at);
-          const bytes = await abortable(ranges?.read(at, length, signal) ?? Promise.resolve(new Uint8Array()), signal);
-          if (bytes.length !== length) {
-            throw makeError('file_changed', `${input.path}: the file has become shorter while it was read (file_changed)`, {
-              offset: at + bytes.length, expected: length, actual: bytes.length, file: input.path,
-            });
-          }
-          for (const member of members) give(member, at, bytes);
-          at += length;
-          loaded += length;
-          reporter.report(loaded, total, loaded);
+    const fetchRun = async ({ input, ranges }: Part, { start, end, members }: Run, ending: AbortSignal | undefined) => {
+      for (let at = start; at < end; ) {
+        ending?.throwIfAborted();
+        const length = Math.min(PART, end - at);
+        const bytes = await abortable(ranges?.read(at, length, ending) ?? Promise.resolve(new Uint8Array()), ending);
+        if (bytes.length !== length) {
+          throw makeError('file_changed', `${input.path}: the file has become shorter while it was read (file_changed)`, {
+            offset: at + bytes.length, expected: length, actual: bytes.length, file: input.path,
+          });
         }
+        for (const member of members) give(member, at, bytes);
+        at += length;
+        loaded += length;
+        reporter.report(loaded, total, loaded);
+        await turns.pause(ending);
       }
+    };
+    for (const [index, part] of this.#parts.entries()) {
+      const here = wants.filter(({ shard, size }) => shard === index && size > 0).sort((a, b) => a.offset - b.offset);
+      if (here.length === 0) continue;
+      await withSignals([signal, part.input.signal, this.#ended.signal], async (ending) => {
+        for (const run of runsOf(here)) await fetchRun(part, run, ending);
+      });
     }
     reporter.report(loaded, total, loaded, true);
   }
+}
+
+/** The tensor at the same place in a model that was read from the same files later: by its number, since names may decode alike. */
+function sameTensor<T extends TensorInfo>(tensor: TensorInfo, { tensors }: { readonly tensors: readonly T[] }): T {
+  const found = tensors[tensor.index];
+  if (found && (['name', 'dtype', 'shard', 'byteOffset', 'byteLength'] as const).every((field) => found[field] === tensor[field])) return found;
+  throw makeError('file_changed', `tensor "${tensor.name}" is not where it was: the file has changed since its directory was read`, { tensor: tensor.name });
 }
 
 function sizeOf(tensor: TensorInfo): number {
@@ -385,12 +404,13 @@ function sizeOf(tensor: TensorInfo): number {
 /** Where rows lie in a tensor. */
 function bytesOf(tensor: TensorInfo, rows: readonly [number, number]): [begin: number, end: number] {
   const { name, rowCount } = tensor;
+  if (!(Array.isArray(rows) && rows.length === 2 && rows.every(Number.isInteger))) throw makeError('misuse', `tensor "${name}": rows are [begin, end], counted from 0`, { tensor: name });
   const places = rows.map((row) => (row === 0 ? 0 : (row * sizeOf(tensor)) / rowCount));
   const [first, end] = rows;
   if (end > rowCount && Number.isInteger(end)) {
     throw makeError('rows_outside', `tensor "${name}" has ${rowCount} rows, and row ${end - 1} was asked for`, { expected: rowCount, actual: end - 1, tensor: name });
   }
-  if (!(first >= 0 && first <= end && [...rows, ...places].every(Number.isInteger))) {
+  if (!(first >= 0 && first <= end && places.every(Number.isInteger))) {
     throw makeError('misuse', `tensor "${name}": ${first} to ${end} are no rows whose bytes are theirs alone`, { tensor: name });
   }
   return places as [number, number];
@@ -403,8 +423,14 @@ function allocateAligned(engine: Engine, size: number): number {
 }
 
 /** Ranges that lie together, as one. */
-function runsOf(wants: readonly Want[]): { start: number; end: number; members: Want[] }[] {
-  const runs: { start: number; end: number; members: Want[] }[] = [];
+interface Run {
+  readonly start: number;
+  end: number;
+  readonly members: Want[];
+}
+
+function runsOf(wants: readonly Want[]): Run[] {
+  const runs: Run[] = [];
   for (const want of wants) {
     const last = runs.at(-1);
     if (last && want.offset - last.end <= GAP) {
@@ -426,15 +452,15 @@ function give({ offset, size, put }: Want, at: number, bytes: Uint8Array): void 
 
 /** A model of which some tensors are in memory. */
 class PartialModel extends Model {
-  readonly #addresses: ReadonlyMap<string, number>;
+  /** By the number of the tensor. */
+  readonly #addresses: ReadonlyMap<number, number>;
 
-  constructor(engine: Engine, model: number, reader: ValuesGetter, addresses: ReadonlyMap<string, number>) {
+  constructor(engine: Engine, model: number, reader: ValuesGetter, addresses: ReadonlyMap<number, number>) {
     super(engine, model, reader);
     this.#addresses = addresses;
   }
 
   protected override wrap(found: Structure<'tensor'>): Tensor {
-    const name = this.held.engine.text(found.name, found.nameSize);
-    return new Tensor(this.held, found, this.format, this.reader, this.#addresses.get(name) ?? 0);
+    return new Tensor(this.held, found, this.format, this.reader, this.#addresses.get(found.index) ?? 0);
   }
 }

@@ -13,7 +13,7 @@ export interface Stream {
   /** The next piece, valid until the next call; undefined at the end. For all others. */
   readonly pull?: () => Promise<Uint8Array | undefined>;
   /** Frees what the stream holds. `reason` says why, where it did not come to its end. */
-  close(reason?: unknown): Promise<void> | void;
+  close(reason?: unknown): void;
 }
 
 /** A range of bytes that was asked for. */
@@ -24,7 +24,7 @@ export interface Ranges {
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** Bytes straight into the heap, for sources that can (see Stream). */
   readonly fill?: Stream['fill'];
-  close(): Promise<void> | void;
+  close(): void;
 }
 
 /** A source, before anything of it is read. */
@@ -35,6 +35,8 @@ export interface Input {
   readonly name: string;
   /** Whether it can be begun again. */
   readonly isRereadable: boolean;
+  /** Ends every read of it, whatever else does. */
+  readonly signal?: AbortSignal | undefined;
   /** Begins to read. */
   stream(signal?: AbortSignal): Promise<Stream>;
   /** Access to any part of it; undefined where there is none, after all. */
@@ -46,13 +48,44 @@ export interface Input {
 /** The last part of a path or a URL. */
 export const lastPart = (path: string): string => path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
 
-/** Rejects as soon as the signal says so, whatever the promise does. */
+/** Rejects as soon as the signal aborts, whatever the promise does. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
-  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
+}
+
+/** Waits for a source to open. One that opens after the signal has aborted is closed. */
+export function opened<T extends Stream | Ranges | undefined>(opening: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const waiting = abortable(opening, signal);
+  waiting.catch(() => opening.then((late) => late?.close(signal?.reason), () => undefined));
+  return waiting;
+}
+
+/** Calls something of the caller's that ends a source. Does not wait, since it may never settle, and ignores its failure. */
+export function letGo(end: () => unknown): void {
+  new Promise((resolve) => resolve(end())).catch(() => undefined);
+}
+
+/** Runs work with a signal that aborts as soon as one of the given signals does. */
+export async function withSignals<T>(
+  given: readonly (AbortSignal | null | undefined)[],
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  const signals = given.filter((signal) => !!signal);
+  if (signals.length < 2) return work(signals[0]);
+  // AbortSignal.any would do, but Node has it since 20.3 only.
+  const first = new AbortController();
+  const abort = () => first.abort(signals.find(({ aborted }) => aborted)?.reason);
+  for (const signal of signals) signal.addEventListener('abort', abort);
+  if (signals.some(({ aborted }) => aborted)) abort();
+  try {
+    return await work(first.signal);
+  } finally {
+    for (const signal of signals) signal.removeEventListener('abort', abort);
+  }
 }

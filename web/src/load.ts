@@ -2,9 +2,11 @@
 import type { Engine, Settings } from './engine.js';
 import { BallastError, makeError } from './errors.js';
 import type { Input, Stream } from './input.js';
-import { abortable } from './input.js';
+import { abortable, opened, withSignals } from './input.js';
+import { Budget, checkOptions } from './limits.js';
 import { Loader } from './loader.js';
 import type { NetworkOptions } from './sources.js';
+import { kindOf } from './sources.js';
 import type { ValuesGetter } from './values_api.js';
 import type { Build, Modules, WasmSource } from './wasm.js';
 import { WASM32_FILE, WASM32_MEMORY, instantiate, isGiven } from './wasm.js';
@@ -34,11 +36,11 @@ export interface OpenOptions extends WorkOptions, WasmSource, NetworkOptions {
   readonly name?: string | undefined;
   /** Addresses of 32 or 64 bits. By default 32, and 64 where the model needs it and the engine can. */
   readonly bits?: 32 | 64 | undefined;
-  /** The most bytes that the model may take in memory, else 'too_large'. */
+  /** The most bytes that all files of the model together may take in memory, else 'too_large'. Infinity: no limit. */
   readonly maxBytes?: number | undefined;
-  /** The most decoded bytes for a compressed one, else 'ratio_too_high': 1000 by default. */
+  /** The most decoded bytes for a compressed one, else 'ratio_too_high': 1000 by default. Infinity: no limit. */
   readonly maxRatio?: number | undefined;
-  /** The most bytes that a compressed stream may ask for beside the model: 128 MiB by default. */
+  /** The most bytes that a compressed stream may ask for beside the model: 128 MiB by default. Infinity: no limit. */
   readonly maxWindow?: number | undefined;
   /** Whether trailing bytes in safetensors are a warning instead of an error. */
   readonly lenient?: boolean | undefined;
@@ -137,19 +139,22 @@ class Rewindable {
     this.#kept = undefined;
   }
 
-  close(reason?: unknown): Promise<void> | void {
-    return this.#stream.close(reason);
+  close(reason?: unknown): void {
+    this.#stream.close(reason);
   }
 }
 
 // ---- Loading ------------------------------------------------------------------------------------
 
-/** What is read at once where reading is a call: the abort signal and the page get their turn in between. */
-const READ_AT_ONCE = 16 << 20;
+/** What is read or decoded at once. */
+const READ_AT_ONCE = 4 << 20;
+/** After so long without a pause, timers, signals and the page get their turn. */
+const TURN_MILLISECONDS = 20;
 
 /** Lets everything else have its turn. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') return void setImmediate(resolve); // Node's own costs a tenth of a channel
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       port1.close();
@@ -157,6 +162,19 @@ function turn(): Promise<void> {
     };
     port2.postMessage(undefined);
   });
+}
+
+/** Interrupts long work that would otherwise leave no time for anything else. */
+export class Turns {
+  #since = performance.now();
+
+  /** Lets everything else have its turn, where that is due. Throws the signal's reason. */
+  async pause(signal: AbortSignal | undefined): Promise<void> {
+    if (performance.now() - this.#since < TURN_MILLISECONDS) return;
+    await turn();
+    this.#since = performance.now();
+    signal?.throwIfAborted();
+  }
 }
 
 /** Tells the caller how far it is, not more often than it is worth. */
@@ -216,25 +234,25 @@ export async function feed(
   seen: (loaded: number, isLast: boolean) => void,
 ): Promise<number> {
   let loaded = 0;
+  const turns = new Turns();
   if (stream.fill) {
-    for (let sinceTurn = 0; ; ) {
+    for (;;) {
       const room = loader.prepare(READ_AT_ONCE);
       const got = room.length === 0 ? 0 : stream.fill(room, loaded);
       if (room.length > 0) loader.commit(got);
       loaded += got;
       seen(loaded, got === 0);
       if (got === 0) return loaded;
-      sinceTurn += got;
-      if (sinceTurn < READ_AT_ONCE) continue;
-      sinceTurn = 0;
-      await turn();
-      signal?.throwIfAborted();
+      await turns.pause(signal);
     }
   }
   while (!loader.hasDirectory) {
     const piece = await abortable(stream.pull?.() ?? Promise.resolve(undefined), signal);
     if (!piece) break;
-    loader.push(piece);
+    for (let at = 0; at < piece.length; at += READ_AT_ONCE) {
+      loader.push(piece.subarray(at, at + READ_AT_ONCE));
+      await turns.pause(signal);
+    }
     loaded += piece.length;
     seen(loaded, false);
   }
@@ -243,11 +261,11 @@ export async function feed(
 }
 
 /** What a loader is told of a source. */
-export const loaderSettings = (options: OpenOptions, path: string, total: number | undefined): Settings => ({
+export const loaderSettings = (options: OpenOptions, path: string, total: number | undefined, budget: Budget): Settings => ({
   acceptIndex: true,
   path: path === '' ? options.name : path,
   total,
-  maxBytes: options.maxBytes,
+  maxBytes: budget.left,
   maxRatio: options.maxRatio,
   maxWindow: options.maxWindow,
   lenient: options.lenient,
@@ -260,17 +278,36 @@ async function loadStream(
   path: string,
   options: OpenOptions,
   reporter: Reporter,
+  budget: Budget,
 ): Promise<number> {
-  const loader = new Loader(engine, loaderSettings(options, path, stream.size));
-  try {
-    await feed(loader, stream, options.signal, (loaded, isLast) => {
+  return withLoader(engine, loaderSettings(options, path, stream.size, budget), path, budget, (loader) =>
+    feed(loader, stream, options.signal, (loaded, isLast) => {
       const { done, total, isCompressed } = loader.progress;
       if (total !== undefined) stream.settle(); // the model has its place: nobody goes back
       reporter.report(loaded, stream.size ?? (isCompressed ? undefined : total), done, isLast);
-    });
-    return loader.finish();
+    }),
+  );
+}
+
+/** The data that a loader has once it is fed. */
+export async function withLoader(
+  engine: Engine,
+  settings: Settings,
+  path: string,
+  budget: Budget,
+  feeding: (loader: Loader) => Promise<unknown>,
+): Promise<number> {
+  let loader: Loader | undefined;
+  try {
+    loader = new Loader(engine, settings);
+    await feeding(loader);
+    const data = loader.finish();
+    budget.used += engine.look('ballast_data_file', 'file', data)?.size ?? 0;
+    return data;
+  } catch (error) {
+    throw budget.explain(error, path);
   } finally {
-    loader.free();
+    loader?.free();
   }
 }
 
@@ -352,10 +389,9 @@ export function modelOf(engine: Engine, data: readonly number[], names: readonly
 function inputOf(platform: Platform, source: unknown, options: NetworkOptions): Input {
   const input = platform.input(source, options);
   if (input) return input;
-  const what = source === null ? 'null' : typeof source === 'object' ? Object.prototype.toString.call(source).slice(8, -1) : typeof source;
   throw makeError(
     'unsupported_source',
-    `${what} is nothing that can be opened here: give a path or URL, a Request or Response, a Blob or File, a file ` +
+    `${kindOf(source)} is nothing that can be opened here: give a path or URL, a Request or Response, a Blob or File, a file ` +
       'handle, a stream, bytes, or a list of these (unsupported_source)',
   );
 }
@@ -368,12 +404,17 @@ export interface Loaded {
 
 /** Loads all files of a source into an engine that it makes, or that is given. */
 export async function load(platform: Platform, source: unknown, options: OpenOptions, given?: Engine): Promise<Loaded> {
-  const { signal } = options;
-  signal?.throwIfAborted();
+  checkOptions(options);
+  options.signal?.throwIfAborted();
   const inputs = inputsOf(platform, source, options);
+  return withSignals([options.signal, ...inputs.map(({ signal }) => signal)], (signal) => loadInputs(platform, inputs, { ...options, signal }, given));
+}
+
+async function loadInputs(platform: Platform, inputs: readonly [Input, ...Input[]], options: OpenOptions, given?: Engine): Promise<Loaded> {
+  const { signal } = options;
   const [first, ...rest] = inputs;
   const reporter = new Reporter(options.onProgress);
-  let stream = new Rewindable(await first.stream(signal));
+  let stream = new Rewindable(await opened(first.stream(signal), signal));
   // Whether a set that does not fit may be begun again in a larger memory.
   const mayGrow = (build: Build) =>
     !given && inputs.every((input) => input.isRereadable) && betterBuild(platform, makeError('too_large', ''), build, options) === '64';
@@ -389,8 +430,8 @@ export async function load(platform: Platform, source: unknown, options: OpenOpt
         if (better === undefined || !rest.every((input) => input.isRereadable)) throw error;
         if (!stream.rewind()) {
           if (!first.isRereadable) throw error;
-          await stream.close(error);
-          stream = new Rewindable(await first.stream(signal));
+          stream.close(error);
+          stream = new Rewindable(await opened(first.stream(signal), signal));
         }
         build = better;
         reporter.restart();
@@ -400,7 +441,7 @@ export async function load(platform: Platform, source: unknown, options: OpenOpt
     failure = error;
     throw error;
   } finally {
-    await stream.close(failure);
+    stream.close(failure);
   }
 }
 
@@ -414,14 +455,15 @@ async function loadSet(
 ): Promise<number> {
   const data: number[] = [];
   const names: string[] = [];
+  const budget = new Budget(options);
   let count = 1 + rest.length;
   const add = async (input: Input, stream: Rewindable) => {
-    data.push(await loadStream(engine, stream, input.path, options, reporter));
+    data.push(await loadStream(engine, stream, input.path, options, reporter, budget));
     names.push(input.name === '' ? (options.name ?? '') : input.name);
     reporter.next();
   };
   const addInput = async (input: Input) => {
-    const stream = new Rewindable(await input.stream(options.signal));
+    const stream = new Rewindable(await opened(input.stream(options.signal), options.signal));
     stream.settle();
     let failure: unknown;
     try {
@@ -435,7 +477,7 @@ async function loadSet(
       failure = error;
       throw error;
     } finally {
-      await stream.close(failure);
+      stream.close(failure);
     }
   };
   try {

@@ -238,6 +238,7 @@ export class Metadata implements Iterable<[string, MetadataValue]> {
   /** Entry `index`, in the file's own order. */
   entry(index: number): MetadataEntry | undefined {
     const { engine } = this.#memory;
+    if (!(Number.isInteger(index) && index >= 0 && index < this.size)) return undefined;
     const found = engine.look('ballast_model_entry', 'entry', this.#model, index);
     if (!found) return undefined;
     const key = engine.text(found.key, found.keySize);

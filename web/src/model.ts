@@ -8,6 +8,7 @@ import type { ErrorCode } from './codes.js';
 import type { Engine } from './engine.js';
 import type { BallastError } from './errors.js';
 import { makeError } from './errors.js';
+import { abortable } from './input.js';
 import { Memory, Metadata } from './metadata.js';
 import type { Statistics, StatsOptions, TensorBytes, ValueArray, ValuesGetter, ValuesOptions } from './values_api.js';
 
@@ -76,6 +77,8 @@ export class TensorInfo {
   /** Values that are stored together, and bytes of such a block; 0 where nobody knows. */
   readonly blockElements: number;
   readonly blockBytes: number;
+  /** Its number in the model's list, which tells apart what names that are not UTF-8 do not. @internal */
+  readonly index: number;
   /** Elements of a row: of the dimension whose elements lie side by side. 1 without dimensions. */
   readonly rowElements: number;
 
@@ -90,6 +93,7 @@ export class TensorInfo {
     this.byteOffset = found.offset ?? 0;
     this.byteLength = found.nbytes;
     this.shard = found.shard;
+    this.index = found.index;
     this.blockElements = found.blockElements;
     this.blockBytes = found.blockBytes;
     this.rowElements = shape.at(format === 'gguf' ? 0 : -1) ?? 1;
@@ -124,13 +128,13 @@ export abstract class ReadableTensor extends TensorInfo {
   values(options?: ValuesOptions): Promise<ValueArray>;
   async values(options: ValuesOptions = {}): Promise<ValueArray> {
     const source = this.source();
-    return (await this.reader()).values(this, source, options);
+    return abortable(this.reader().then((tool) => tool.values(this, source, options)), options.signal);
   }
 
   /** What its values are like: counts, extremes, mean, deviation, histogram, from one pass over the rows. */
   async stats(options: StatsOptions = {}): Promise<Statistics> {
     const source = this.source();
-    return (await this.reader()).stats(this, source, options);
+    return abortable(this.reader().then((tool) => tool.stats(this, source, options)), options.signal);
   }
 }
 
@@ -274,7 +278,12 @@ export abstract class Directory<T extends TensorInfo> implements Disposable {
   find(name: string): T | undefined {
     const engine = this.held.engine;
     const found = engine.withText(name, (text, size) => engine.look('ballast_model_find', 'tensor', this.#model, text, size));
-    return found && (this.#tensors?.[found.index] ?? this.wrap(found));
+    const tensor = found
+      ? (this.#tensors?.[found.index] ?? this.wrap(found))
+      : name.includes('\ufffd') // what bytes that are not UTF-8 have become
+        ? this.tensors.find((one) => one.name === name)
+        : undefined;
+    return tensor?.name === name ? tensor : undefined; // a lone surrogate becomes U+FFFD on its way in
   }
 
   /** The files that it consists of; a single file is a list of one. */

@@ -1,7 +1,7 @@
 // Models from servers. Nothing that a server says is believed without need: sizes of transfers may
 // be those of an encoding, ranges may be answered with everything, or with something else.
 import type { Input, Ranges, Stream } from './input.js';
-import { lastPart } from './input.js';
+import { lastPart, letGo } from './input.js';
 import { BallastError, makeError } from './errors.js';
 import type { NetworkOptions } from './sources.js';
 import { isByteStream, readable, release } from './sources.js';
@@ -23,6 +23,9 @@ function nameOf(path: string): string {
     return lastPart(path);
   }
 }
+
+/** Ends a response of which no more is wanted. */
+const drop = ({ body }: Response): void => letGo(() => body?.cancel());
 
 /** Does what may fail for want of a connection, and says so. */
 async function connected<T>(path: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -97,6 +100,42 @@ function totalOf(response: Response, first: number, last: number): number | unde
   return from === first && to === Math.min(last, total - 1) ? total : undefined;
 }
 
+/** The length of the file that a response is about, where it says so. */
+function lengthOf(response: Response): number | undefined {
+  if (response.status === 200) return sizeOf(response);
+  const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
+  return total === undefined ? undefined : Number(total);
+}
+
+/** What a response says of the version of its file. */
+interface Version {
+  readonly tag: string | null;
+  readonly modified: string | null;
+}
+
+const versionOf = ({ headers }: Response): Version => ({ tag: headers.get('etag'), modified: headers.get('last-modified') });
+
+const isWeak = (tag: string | null): boolean => tag === null || tag.startsWith('W/');
+
+/** Whether a version is known to be another one. Dates count where no tag is certain, and are left away in answers to If-Range. */
+const isOther = ({ tag, modified }: Version, before: Version): boolean =>
+  tag !== before.tag || (isWeak(tag) && modified !== null && modified !== before.modified);
+
+/** How long ago a file was modified when its date tells its version (RFC 9110, 8.8.2.2), were clocks a little apart. */
+const STRONG_MILLISECONDS = 60_000;
+
+/** If-Range, which takes strong validators only, and a date where there is no tag (RFC 9110, 13.1.5). */
+function conditionOf(response: Response): Record<string, string> {
+  const { tag, modified } = versionOf(response);
+  // Of another origin a page would have to ask whether it may send this header, and many servers forbid it.
+  if (response.type === 'cors') return {};
+  if (tag !== null) return isWeak(tag) ? {} : { 'If-Range': tag };
+  const age = Date.parse(response.headers.get('date') ?? '') - Date.parse(modified ?? '');
+  return modified !== null && age >= STRONG_MILLISECONDS ? { 'If-Range': modified } : {};
+}
+
+const CHANGED = 'the file is not the one that was begun';
+
 const FIRST_RANGE = 64 << 10;
 
 /** Parts of a file on a server, each by a request of its own. */
@@ -104,7 +143,8 @@ class HttpRanges implements Ranges {
   size = 0;
   readonly #path: string;
   readonly #send: (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>;
-  #tag: string | null = null;
+  #version: Version = { tag: null, modified: null };
+  #condition: Record<string, string> = {};
   #head: Uint8Array = new Uint8Array();
 
   constructor(path: string, send: (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>) {
@@ -122,20 +162,21 @@ class HttpRanges implements Ranges {
     });
     if (!response) return false;
     if (response.status === 416) {
-      await response.body?.cancel();
+      drop(response);
       return false; // an empty file, say: whoever reads it all will see
     }
     if (response.status !== 206 && !response.ok) {
-      await response.body?.cancel();
+      drop(response);
       refuseStatus(this.#path, response);
     }
     const total = response.status === 206 ? totalOf(response, 0, FIRST_RANGE - 1) : undefined;
     if (total === undefined || response.headers.has('content-encoding')) {
-      await response.body?.cancel();
+      drop(response);
       return false;
     }
     this.size = total;
-    this.#tag = response.headers.get('etag');
+    this.#version = versionOf(response);
+    this.#condition = conditionOf(response);
     this.#head = await this.#body(response, 0, Math.min(FIRST_RANGE, total), signal);
     return true;
   }
@@ -150,12 +191,14 @@ class HttpRanges implements Ranges {
       return all;
     }
     const last = offset + length - 1;
-    const response = await this.#send({ Range: `bytes=${offset}-${last}` }, signal);
+    const response = await this.#send({ Range: `bytes=${offset}-${last}`, ...this.#condition }, signal);
     const problem = this.#problem(response, offset, last);
     if (problem !== undefined) {
-      await response.body?.cancel();
-      throw makeError(problem === 'it has changed' ? 'file_changed' : 'bad_range', `${this.#path}: ${problem}, in answer to a request for bytes ${offset} to ${last}`, {
+      drop(response);
+      throw makeError(problem === CHANGED ? 'file_changed' : 'bad_range', `${this.#path}: ${problem}, in answer to a request for bytes ${offset} to ${last}`, {
         offset,
+        expected: this.size,
+        actual: lengthOf(response),
         status: response.status,
         file: this.#path,
       });
@@ -164,13 +207,14 @@ class HttpRanges implements Ranges {
   }
 
   #problem(response: Response, first: number, last: number): string | undefined {
-    if (response.status !== 206) return `the server answered ${response.status}`;
+    const { status } = response;
     if (response.headers.has('content-encoding')) return 'the server sent an encoded part';
-    const total = totalOf(response, first, last);
-    if (total === undefined) return `the server sent "${response.headers.get('content-range') ?? 'no Content-Range'}"`;
-    const tag = response.headers.get('etag');
-    if (total !== this.size || tag !== this.#tag) return 'it has changed';
-    return undefined;
+    // 200 answers If-Range where the file is another one, and 416 a range that was in it.
+    const isFile = status === 206 || status === 200;
+    if (status === 416 || (isFile && (isOther(versionOf(response), this.#version) || (lengthOf(response) ?? this.size) !== this.size))) return CHANGED;
+    if (status !== 206) return `the server answered ${status}`;
+    if (totalOf(response, first, last) !== undefined) return undefined;
+    return `the server sent "${response.headers.get('content-range') ?? 'no Content-Range'}"`;
   }
 
   /** All of a part, and not a byte more. */
@@ -186,7 +230,7 @@ class HttpRanges implements Ranges {
         if (done === length) return bytes;
       }
     } finally {
-      await stream.close();
+      stream.close();
     }
     throw makeError('bad_range', `${this.#path}: the server sent another number of bytes than it said`, {
       offset,
@@ -242,13 +286,14 @@ const hasQueues = (): boolean => (queues ??= !isByteStream(new Response(new Uint
 /** What is asked for again and again, with other headers. */
 type Send = (headers: Record<string, string>, signal?: AbortSignal) => Promise<Response>;
 
-function networkInput(url: string, send: Send, sibling: (name: string) => Input): Input {
+function networkInput(url: string, send: Send, sibling: (name: string) => Input, own?: AbortSignal): Input {
   const path = pathOf(url);
   const asked: Send = (headers, signal) => connected(path, () => send(headers, signal), signal);
   return {
     path,
     name: nameOf(path),
     isRereadable: true,
+    signal: own,
     stream: async (signal) => {
       if (hasQueues()) {
         const ranges = new HttpRanges(path, asked);
@@ -256,7 +301,7 @@ function networkInput(url: string, send: Send, sibling: (name: string) => Input)
       }
       const response = await asked({}, signal);
       if (!response.ok) {
-        await response.body?.cancel();
+        drop(response);
         refuseStatus(path, response);
       }
       return bodyOf(response, path, sizeOf(response), signal);
@@ -299,5 +344,5 @@ export function requestInput(request: Request, options: NetworkOptions): Input {
     return headers;
   };
   const send: Send = (headers, signal) => get(new Request(request.clone(), { headers: withHeaders(headers), signal: signal ?? request.signal }));
-  return networkInput(request.url, send, (name) => requestInput(new Request(beside(request.url, name), request), options));
+  return networkInput(request.url, send, (name) => requestInput(new Request(beside(request.url, name), request), options), request.signal);
 }

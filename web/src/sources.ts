@@ -1,6 +1,6 @@
 // The sources that browsers and Node have in common.
 import type { Input, Ranges, Stream } from './input.js';
-import { lastPart } from './input.js';
+import { lastPart, letGo } from './input.js';
 import type { ErrorCode } from './codes.js';
 import { makeError } from './errors.js';
 import { urlInput, responseInput, requestInput } from './network.js';
@@ -22,6 +22,7 @@ export interface FileHandleLike {
 export interface NodeFileHandle {
   readonly fd: number;
   stat(): Promise<{ readonly size: number }>;
+  read?(buffer: Uint8Array, offset: number, length: number, position: number | null): Promise<{ readonly bytesRead: number }>;
 }
 
 /** One file. */
@@ -34,9 +35,9 @@ export type FileSource =
   | FileHandleLike
   | SyncAccessHandle
   | NodeFileHandle
-  | ReadableStream<Uint8Array>
-  | AsyncIterable<Uint8Array>
-  | ArrayBuffer
+  | ReadableStream<ArrayBufferLike | ArrayBufferView>
+  | AsyncIterable<ArrayBufferLike | ArrayBufferView>
+  | ArrayBufferLike
   | ArrayBufferView;
 
 /**
@@ -50,6 +51,30 @@ const READ_AT_ONCE = 4 << 20;
 /** Frees the memory of bytes at once, where the engine can: a collector comes when hundreds of megabytes are waiting. */
 export function release(bytes: Uint8Array | undefined): void {
   (bytes?.buffer as { transfer?: (length: number) => unknown } | undefined)?.transfer?.(0);
+}
+
+/** What a value is called in messages. */
+export const kindOf = (value: unknown): string =>
+  value === null ? 'null' : typeof value === 'object' ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
+
+/** The bytes of a buffer or view, from whatever realm; undefined for other values. Throws 'unsupported_source' where they are detached. */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  const isBuffer = /^(Shared)?ArrayBuffer$/.test(kindOf(value));
+  if (!isBuffer && !ArrayBuffer.isView(value)) return undefined;
+  try {
+    if (isBuffer) return new Uint8Array(value as ArrayBuffer);
+    const { buffer, byteOffset, byteLength } = value as ArrayBufferView;
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  } catch (cause) {
+    throw makeError('unsupported_source', `the ${kindOf(value)} is detached: its bytes were transferred elsewhere`, { cause });
+  }
+}
+
+/** The bytes of a piece that a stream gives. */
+function pieceOf(value: unknown): Uint8Array {
+  const bytes = bytesOf(value);
+  if (bytes) return bytes;
+  throw makeError('unsupported_source', `the stream gives pieces of type ${kindOf(value)}, not bytes: give ArrayBuffers or views of them`);
 }
 
 /** Whether a stream gives its bytes into a buffer that it is handed. */
@@ -67,6 +92,7 @@ export function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
  * that nobody else has the pieces, so that each can be freed when the next one is wanted.
  */
 export function readable(stream: ReadableStream<Uint8Array>, size?: number, isOurs = false): Stream {
+  if (stream.locked) throw makeError('cannot_read_again', 'the stream is locked: another reader has it');
   if (!isByteStream(stream)) {
     const reader = stream.getReader();
     let last: Uint8Array | undefined;
@@ -74,11 +100,11 @@ export function readable(stream: ReadableStream<Uint8Array>, size?: number, isOu
       size,
       pull: async () => {
         if (isOurs) release(last);
-        const { value } = await reader.read();
-        last = value;
-        return value;
+        const { value, done } = await reader.read();
+        last = done ? undefined : pieceOf(value);
+        return last;
       },
-      close: (reason) => reader.cancel(reason).catch(() => undefined),
+      close: (reason) => letGo(() => reader.cancel(reason)),
     };
   }
   const reader = stream.getReader({ mode: 'byob' });
@@ -90,7 +116,7 @@ export function readable(stream: ReadableStream<Uint8Array>, size?: number, isOu
       if (value) buffer = value.buffer as ArrayBuffer;
       return done ? undefined : value;
     },
-    close: (reason) => reader.cancel(reason).catch(() => undefined),
+    close: (reason) => letGo(() => reader.cancel(reason)),
   };
 }
 
@@ -106,10 +132,14 @@ async function readingFile<T>(path: string, work: () => Promise<T>): Promise<T> 
   try {
     return await work();
   } catch (error) {
-    // Of a file that has changed, engines say NotReadableError, AbortError, or that there is a network error.
-    const [code, what] = (error instanceof DOMException ? FILE_TROUBLES[error.name] : undefined) ?? CHANGED;
-    throw makeError(code, `${path === '' ? 'the file' : path}: ${what}`, { cause: error, file: path === '' ? undefined : path });
+    throw fileTrouble(path, error);
   }
+}
+
+function fileTrouble(path: string, cause: unknown): Error {
+  // Of a file that has changed, engines say NotReadableError, AbortError, or that there is a network error.
+  const [code, what] = (cause instanceof DOMException ? FILE_TROUBLES[cause.name] : undefined) ?? CHANGED;
+  return makeError(code, `${path === '' ? 'the file' : path}: ${what}`, { cause, file: path === '' ? undefined : path });
 }
 
 /** Pieces of a Blob: of its stream where one buffer serves for all, and else part by part, so that no queue can grow. */
@@ -162,7 +192,13 @@ function fileHandleInput(handle: FileHandleLike): Input {
 }
 
 function syncHandleInput(handle: SyncAccessHandle): Input {
-  const read = (room: Uint8Array, at: number) => handle.read(room, { at });
+  const read = (room: Uint8Array, at: number) => {
+    try {
+      return handle.read(room, { at });
+    } catch (error) {
+      throw fileTrouble('', error); // closed by its owner, say
+    }
+  };
   return {
     path: '',
     name: '',
@@ -196,7 +232,9 @@ export function syncRanges(
 }
 
 function bytesInput(bytes: Uint8Array): Input {
+  const { length } = bytes;
   const read = (room: Uint8Array, at: number) => {
+    if (bytes.length !== length) throw makeError('file_changed', 'the bytes were transferred elsewhere, or resized, while they were read');
     const part = bytes.subarray(at, at + room.length);
     room.set(part);
     return part.length;
@@ -205,8 +243,8 @@ function bytesInput(bytes: Uint8Array): Input {
     path: '',
     name: '',
     isRereadable: true,
-    stream: () => Promise.resolve({ size: bytes.length, fill: read, close: () => undefined }),
-    ranges: () => Promise.resolve(syncRanges(bytes.length, read)),
+    stream: () => Promise.resolve({ size: length, fill: read, close: () => undefined }),
+    ranges: () => Promise.resolve(syncRanges(length, read)),
   };
 }
 
@@ -217,29 +255,23 @@ function onceInput(open: () => Stream, path = ''): Input {
     path,
     name: lastPart(path),
     isRereadable: false,
-    stream: () => {
+    stream: async () => {
       if (used) throw makeError('cannot_read_again', 'a stream can be read once: give its URL, or a Blob');
       used = true;
-      return Promise.resolve(open());
+      return open();
     },
   };
 }
 
-function iterableStream(iterable: AsyncIterable<Uint8Array>): Stream {
+export function iterableStream(iterable: AsyncIterable<Uint8Array>): Stream & { pull: () => Promise<Uint8Array | undefined> } {
   const iterator = iterable[Symbol.asyncIterator]();
   return {
     pull: async () => {
       const { value, done } = await iterator.next();
-      if (done === true) return undefined;
-      if (!(value instanceof Uint8Array)) {
-        throw makeError('unsupported_source', `the stream gives ${typeof value}, not Uint8Array`);
-      }
-      return value;
+      return done === true ? undefined : pieceOf(value);
     },
-    // Not waited for: a generator ends when what it waits for has come, which may be never.
-    close: () => {
-      iterator.return?.(undefined)?.then(undefined, () => undefined);
-    },
+    // A generator ends when what it waits for has come, which may be never.
+    close: () => letGo(() => iterator.return?.(undefined)),
   };
 }
 
@@ -260,8 +292,8 @@ export function commonInput(source: unknown, options: NetworkOptions): Input | u
   if (typeof Request !== 'undefined' && source instanceof Request) return requestInput(source, options);
   if (typeof Response !== 'undefined' && source instanceof Response) return responseInput(source);
   if (typeof Blob !== 'undefined' && source instanceof Blob) return blobInput(source);
-  if (source instanceof ArrayBuffer) return bytesInput(new Uint8Array(source));
-  if (ArrayBuffer.isView(source)) return bytesInput(new Uint8Array(source.buffer, source.byteOffset, source.byteLength));
+  const bytes = bytesOf(source);
+  if (bytes) return bytesInput(bytes);
   if (hasFunction(source, 'getSize') && hasFunction(source, 'read')) return syncHandleInput(source as SyncAccessHandle);
   if (hasFunction(source, 'getFile')) return fileHandleInput(source as FileHandleLike);
   if (hasFunction(source, 'getReader')) return onceInput(() => readable(source as ReadableStream<Uint8Array>));

@@ -157,6 +157,7 @@ export function makeTool({ makeError, module }: Surroundings): ValuesTool {
   /** The values in rows of a tensor. */
   function runOf(tensor: TensorInfo, rows: readonly [number, number] | undefined): Run {
     const { rowCount, rowElements } = tensor;
+    if (rows !== undefined && !(Array.isArray(rows) && rows.length === 2)) fail('misuse', tensor, ': rows are [begin, end], counted from 0');
     const [begin, end] = rows ?? [0, rowCount];
     for (const row of [begin, end]) {
       if (!Number.isInteger(row) || row < 0) fail('misuse', tensor, `has no row ${row}: rows are [begin, end], counted from 0`);
