@@ -9,8 +9,11 @@ Fault = collections.namedtuple("Fault", "name file text instead breaks")
 FAULTS = [
     # The formats.
     Fault("gguf-read-past-end", "src/ballast/cursor.hpp",
-          "if (available() < sizeof value) {", "if (available() + 1 < sizeof value) {",
+          "if (available() < sizeof(T)) {", "if (available() + 1 < sizeof(T)) {",
           "a number is read of which the last byte is missing"),
+    Fault("safetensors-header-in-place", "src/ballast/safetensors.cpp",
+          "  if (input_.is_stable) return", "  if (true) return",
+          "a header that another process changes is scanned twice where it lies"),
     Fault("gguf-strings-past-end", "src/ballast/cursor.hpp",
           "if (length > static_cast<std::size_t>(end_ - at) - sizeof length || length > max_length)",
           "if (length > static_cast<std::size_t>(end_ - at) || length > max_length)",

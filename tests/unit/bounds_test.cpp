@@ -192,14 +192,14 @@ Bytes nested(std::size_t depth) {
 
 using Input = Bytes (*)(std::size_t size);  // of about that size
 
-struct Row {
+struct Bound {
   std::string_view fact;
   Input input;
   Errc refusal = Errc::ok;
   void (*read)(const Bytes&) = read_directory;
 };
 
-constexpr Row kGguf[]{
+constexpr Bound kGguf[]{
     {"tensors of no elements",
      [](std::size_t size) {
        return gguf_tensors(size, [](std::size_t i) { return gguf_tensor(number(i)); });
@@ -321,7 +321,7 @@ constexpr Row kGguf[]{
      Errc::ok, push_bytes},
 };
 
-constexpr Row kSafetensors[]{
+constexpr Bound kSafetensors[]{
     {"tensors of no elements",
      [](std::size_t size) {
        return safetensors_of(listed(size, [](std::size_t i) { return empty_tensor(number(i)); }));
@@ -442,7 +442,7 @@ constexpr Row kSafetensors[]{
      Errc::ok, push_bytes},
 };
 
-constexpr Row kIndex[]{
+constexpr Bound kIndex[]{
     {"tensors in two files by turns",
      [](std::size_t size) {
        return bytes_of(weight_map(listed(size, [](std::size_t i) {
@@ -512,7 +512,7 @@ struct Spent {
   std::uint64_t steps = 0;
 };
 
-Spent spend(const Row& row, std::size_t size) {
+Spent spend(const Bound& row, std::size_t size) {
   const Bytes input = row.input(size);
   Errc code = Errc::ok;
   Spent spent{.size = input.size()};
@@ -537,7 +537,7 @@ bool grows_too_fast(const Spent& before, const Spent& after) {
   return static_cast<double>(after.steps) > 1.3 * due + static_cast<double>(kFreeSteps);
 }
 
-void check_bounds(const Row& row) {
+void check_bounds(const Bound& row) {
   INFO("row: " << row.fact);
   std::optional<Spent> before;
   for (const std::size_t size : {kSmall, kMiddle, kLarge}) {
@@ -554,15 +554,15 @@ void check_bounds(const Row& row) {
 }
 
 TEST_CASE("reading the directory of a GGUF takes memory and steps in proportion to the file") {
-  for (const Row& row : kGguf) check_bounds(row);
+  for (const Bound& row : kGguf) check_bounds(row);
 }
 
 TEST_CASE("reading a safetensors header takes memory and steps in proportion to the file") {
-  for (const Row& row : kSafetensors) check_bounds(row);
+  for (const Bound& row : kSafetensors) check_bounds(row);
 }
 
 TEST_CASE("reading the index of a set takes memory and steps in proportion to the file") {
-  for (const Row& row : kIndex) check_bounds(row);
+  for (const Bound& row : kIndex) check_bounds(row);
 }
 
 // Names that take all places of a table in a row, each its own: a name that is not there, and wants

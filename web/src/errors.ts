@@ -113,7 +113,7 @@ const KINDS: readonly (readonly [Kind, readonly ErrorCode[]])[] = [
 export type ErrorMaker = (code: ErrorCode, message: string, details?: ErrorDetails) => BallastError;
 
 // What repaints a terminal, turns text around or is not seen: what the library's own messages escape (text.hpp).
-const UNSEEN = /[\p{Cc}\p{Cs}\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+const UNSEEN = /[\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]/gu;
 
 /** A message with names of files and tensors in it, which may be anything, made safe to show. */
 function printable(text: string): string {
