@@ -143,10 +143,11 @@ void require_within(std::optional<std::uint64_t> max_bytes, std::span<const Mode
   if (!max_bytes) return;
   std::uint64_t used = 0;
   for (const Model::Shard& shard : shards) {
-    const std::uint64_t size = ballast::DataAccess::heap_bytes(shard.data);
+    used += ballast::DataAccess::heap_bytes(shard.data);
+    if (used <= *max_bytes) continue;
     const std::filesystem::path& path = shard.data.path();
-    ballast::HeapLimit(max_bytes, used).require(size, path.empty() ? shard.file : path.string());
-    used += size;
+    throw ballast::Error({.code = ballast::Errc::too_large, .expected = used, .actual = max_bytes},
+                         path.empty() ? shard.file : path.string());
   }
 }
 

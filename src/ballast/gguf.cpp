@@ -4,9 +4,9 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <ballast/cursor.hpp>
 #include <ballast/fetch.hpp>
@@ -118,7 +118,9 @@ class Parser {
     parse_header();
     parse_entries();
     parse_tensors();
-    if (!cursor_.stopped()) Layout(input_, limits_, cursor_, warnings_, starts_, out_).run();
+    if (!cursor_.stopped()) {
+      Layout(input_, limits_, cursor_, warnings_, starts_.get(), out_).run();
+    }
     if (cursor_.problem()) throw Error(*cursor_.problem());
     if (cursor_.stopped()) return {std::nullopt, cursor_.needed()};
     out_.warnings = std::move(warnings_).finish();
@@ -158,8 +160,8 @@ class Parser {
   std::uint64_t entry_count_ = 0;
   std::uint64_t alignment_ = kDefaultAlignment;
   NameCopies names_;
-  std::string_view key_;               // of the entry being parsed
-  std::vector<std::uint64_t> starts_;  // of the tensors' descriptions, for messages
+  std::string_view key_;                     // of the entry being parsed
+  std::unique_ptr<std::uint64_t[]> starts_;  // of the tensors' descriptions, for messages
 };
 
 // The key or name that comes next, copied.
@@ -415,7 +417,8 @@ void Parser::parse_tensors() {
   const auto most = static_cast<std::size_t>(
       std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor));
   out_.tensors.reserve(most);
-  starts_.reserve(most);
+  // And of one that is cut off.
+  starts_ = std::make_unique_for_overwrite<std::uint64_t[]>(most + 1);
   for (std::uint64_t i = 0; i < tensor_count_ && !cursor_.stopped(); ++i) parse_tensor(i);
   if (cursor_.stopped()) return;
   if (const auto repeated =
@@ -427,7 +430,7 @@ void Parser::parse_tensors() {
 
 void Parser::parse_tensor(std::uint64_t index) {
   const std::uint64_t start = cursor_.offset();
-  starts_.push_back(start);
+  starts_[static_cast<std::size_t>(index)] = start;
   cursor_.about(SubjectKind::tensor, index);
   Tensor& tensor = out_.tensors.emplace_back();
   tensor.name = take_name();

@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include <ballast/cursor.hpp>
 #include <ballast/directory.hpp>
@@ -20,7 +19,7 @@ class Layout {
   /// The cursor stands behind the last tensor's description; `directory` has the alignment and the
   /// tensors, whose offsets are still those of the file; `starts` says where each is described.
   Layout(const Input& input, const Limits& limits, Cursor& cursor, WarningList& warnings,
-         std::span<const std::uint64_t> starts, Directory& directory) noexcept
+         const std::uint64_t* starts, Directory& directory) noexcept
       : input_(input),
         limits_(limits),
         cursor_(cursor),
@@ -48,7 +47,7 @@ class Layout {
   const Limits& limits_;
   Cursor& cursor_;
   WarningList& warnings_;
-  std::span<const std::uint64_t> starts_;
+  const std::uint64_t* starts_;
   Directory& out_;
   std::uint64_t alignment_;
   const Tensor* last_ = nullptr;  // the one whose data end last

@@ -146,11 +146,17 @@ OpenOptions for_siblings(OpenOptions options, const Shard& opened) {
   return options;
 }
 
+// A directory takes memory that max_bytes does not count, and so do copies of this size: headers
+// of nearly every file.
+constexpr std::uint64_t kSmallCopy = std::uint64_t{1} << 20;
+
+std::uint64_t counted(std::uint64_t copied) { return copied <= kSmallCopy ? 0 : copied; }
+
 ParseOptions parsing_of(const OpenOptions& options) {
   ParseOptions parsing = options.parse;
   if (!options.max_bytes) return parsing;
   const std::uint64_t left = *options.max_bytes - std::min(*options.max_bytes, options.used_bytes);
-  parsing.max_bytes = std::min(parsing.max_bytes, left);
+  parsing.max_bytes = std::min(parsing.max_bytes, std::max(left, kSmallCopy));
   return parsing;
 }
 
@@ -163,7 +169,7 @@ ParseOptions after_copy(ParseOptions parsing, std::uint64_t copied) {
 // What the parser copies is counted with what the files of the model take of the heap.
 Directory parse_counted(const Shard& shard, OpenOptions& rest) {
   Directory directory = parse_shard(shard, parsing_of(rest));
-  rest.used_bytes += directory.copied_bytes;
+  rest.used_bytes += counted(directory.copied_bytes);
   rest.parse = after_copy(rest.parse, directory.copied_bytes);
   return directory;
 }
@@ -209,6 +215,10 @@ void check_set(std::span<const Shard> shards, std::span<const Directory> directo
         {.code = Errc::wrong_tensor_total, .expected = first.tensor_total, .actual = tensors},
         shown_path(shards[0]));
   }
+}
+
+[[noreturn]] void refuse_foreign() {
+  throw Error(Problem{.code = Errc::misuse, .word = "a tensor that is not of this model"});
 }
 
 }  // namespace
@@ -384,7 +394,7 @@ Model Model::open(const fs::path& path, const OpenOptions& options) {
   OpenOptions rest = for_siblings(options, shard);
   if (is_json(shard.data.bytes())) {
     const ParseOptions parsing = parsing_of(rest);
-    rest.used_bytes += shard.data.size();  // is copied
+    rest.used_bytes += counted(shard.data.size());  // an index is copied
     return ModelBuilder::from_index(
         std::move(shard), parsing, [&](std::span<const std::string_view> names, std::size_t i) {
           const Sibling sibling{
@@ -447,7 +457,7 @@ const Model::State& Model::state() const noexcept {
 
 const Shard& Model::shard_of(const Tensor& tensor) const {
   if (tensor.shard < shards().size()) return shards()[tensor.shard];
-  throw Error(Problem{.code = Errc::misuse, .word = "a tensor that is not of this model"});
+  refuse_foreign();
 }
 
 Format Model::format() const noexcept { return state().format; }
@@ -485,8 +495,7 @@ std::span<const std::byte> Model::bytes(const Tensor& tensor) const& {
                 shown_path(shard));
   }
   const std::span<const std::byte> file = shard.data.bytes();
-  if (tensor.offset > file.size() || *tensor.nbytes > file.size() - tensor.offset)
-    throw Error(Problem{.code = Errc::misuse, .word = "a tensor that is not of this model"});
+  if (tensor.offset > file.size() || *tensor.nbytes > file.size() - tensor.offset) refuse_foreign();
   return file.subspan(static_cast<std::size_t>(tensor.offset),
                       static_cast<std::size_t>(*tensor.nbytes));
 }

@@ -236,12 +236,16 @@ const ShardIndex::Entry* ShardIndex::find(std::string_view tensor) const noexcep
 
 ShardIndex parse_index(std::span<const std::byte> bytes, const ParseOptions& options) {
   const Limits& limits = options.limits;
-  if (bytes.size() > limits.max_header) {
-    throw Error(
-        {.code = Errc::header_too_large, .expected = limits.max_header, .actual = bytes.size()});
-  }
-  if (bytes.size() > options.max_bytes) {
-    throw Error({.code = Errc::too_large, .expected = bytes.size(), .actual = options.max_bytes});
+  const bool is_long = bytes.size() > limits.max_header;
+  if (is_long || bytes.size() > options.max_bytes) {
+    Problem problem{
+        .code = Errc::header_too_large, .expected = limits.max_header, .actual = bytes.size()};
+    if (!is_long) {
+      problem.code = Errc::too_large;
+      problem.expected = bytes.size();
+      problem.actual = options.max_bytes;
+    }
+    throw Error(problem);
   }
   ShardIndex index;
   index.arena =

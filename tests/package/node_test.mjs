@@ -15,11 +15,11 @@ import {
 } from './support.mjs';
 
 // Bundled with this file, as the oldest Node needs it.
-import './cli_test.mjs';
-import './files_test.mjs';
-import './limits_test.mjs';
-import './streams_test.mjs';
-import './versions_test.mjs';
+import './cli_cases.mjs';
+import './files_cases.mjs';
+import './limits_cases.mjs';
+import './streams_cases.mjs';
+import './versions_cases.mjs';
 
 const ballast = await import(pathToFileURL(path.join(packageFolder, 'dist/node.js')).href);
 const { open, inspect, preflight, hasWasm64 } = ballast;

@@ -135,7 +135,10 @@ TEST_CASE("keys and names of a GGUF over max_bytes are refused before they are c
 }
 
 TEST_CASE("an index has the limit of a safetensors header, and max_bytes") {
-  const Bytes index = bytes_of(IndexBuilder().tensor("w", "1.safetensors").build());
+  const Bytes index = bytes_of(IndexBuilder()
+                                   .tensor("w", "1.safetensors")
+                                   .metadata("by", json_string(std::string(200, 'x')))
+                                   .build());
   const auto open = [&](const ParseOptions& options) {
     std::vector<Model::Shard> shards(2);
     shards[0].data = ModelData::borrow(index);

@@ -51,6 +51,7 @@ LISTS = [
     ("tests/fuzz", "replay.cpp", "tests/fuzz/CMakeLists.txt"),
     ("tests/web", "*_test.mjs", "tests/web/CMakeLists.txt"),
     ("tests/package", "*_test.mjs", "platform/setup/package.sh"),
+    ("tests/package", "*_cases.mjs", "tests/package/node_test.mjs"),
     ("tests/embedding", "*.cpp", "tests/embedding/CMakeLists.txt"),
     ("web/exports", "*.cpp", "CMakeLists.txt"),
     ("web/module", "*.cpp", "web/module/CMakeLists.txt"),
