@@ -59,7 +59,7 @@ LISTS = [
 
 
 def named(name, text):
-    return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.])", text) is not None
+    return re.search(rf"(?<![\w./-])(?:\./)?{re.escape(name)}(?![\w.])", text) is not None
 
 
 def check(root):
@@ -89,6 +89,7 @@ def self_test():
             (root / listing).parent.mkdir(parents=True, exist_ok=True)
             (root / listing).touch()
         (root / "tests/CMakeLists.txt").write_text("add_executable(unit unit/b_test.cpp)\n", encoding="utf-8")
+        (root / "platform/setup/package.sh").write_text("node tests/package/node_test.mjs\n", encoding="utf-8")
         failures = []
         for text, expected in (
             ("src/ballast/a.cpp src/ballast/aa.cpp", []),
