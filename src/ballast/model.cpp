@@ -146,31 +146,22 @@ OpenOptions for_siblings(OpenOptions options, const Shard& opened) {
   return options;
 }
 
-// A directory takes memory that max_bytes does not count, and so do copies of this size: headers
-// of nearly every file.
-constexpr std::uint64_t kSmallCopy = std::uint64_t{1} << 20;
+// However little may be put on the heap: headers of nearly every file fit.
+constexpr std::uint64_t kSmallCopies = std::uint64_t{1} << 20;
 
-std::uint64_t counted(std::uint64_t copied) { return copied <= kSmallCopy ? 0 : copied; }
-
+// What parsers copy out of mapped files has the limit of the heap by itself.
 ParseOptions parsing_of(const OpenOptions& options) {
   ParseOptions parsing = options.parse;
   if (!options.max_bytes) return parsing;
   const std::uint64_t left = *options.max_bytes - std::min(*options.max_bytes, options.used_bytes);
-  parsing.max_bytes = std::min(parsing.max_bytes, std::max(left, kSmallCopy));
+  parsing.max_bytes = std::min(parsing.max_bytes, std::max(left, kSmallCopies));
   return parsing;
 }
 
-// What may be copied once that much was.
-ParseOptions after_copy(ParseOptions parsing, std::uint64_t copied) {
-  parsing.max_bytes -= std::min(parsing.max_bytes, copied);
-  return parsing;
-}
-
-// What the parser copies is counted with what the files of the model take of the heap.
-Directory parse_counted(const Shard& shard, OpenOptions& rest) {
-  Directory directory = parse_shard(shard, parsing_of(rest));
-  rest.used_bytes += counted(directory.copied_bytes);
-  rest.parse = after_copy(rest.parse, directory.copied_bytes);
+// What the parser copies is no longer left for other files.
+Directory parse_counted(const Shard& shard, ParseOptions& options) {
+  Directory directory = parse_shard(shard, options);
+  options.max_bytes -= directory.copied_bytes;  // which the parser has held to it
   return directory;
 }
 
@@ -325,16 +316,17 @@ struct ModelBuilder {
     return std::move(builder).finish();
   }
 
-  // An index and its shards; `take` gives the one of a name with its directory when its turn has
-  // come, and gets all names and the place of that one.
+  // An index and its shards; `take` gives the one of a name when its turn has come, and gets all
+  // names and the place of that one.
   template <class Take>
-  static Model from_index(Shard first, const ParseOptions& parsing, Take take) {
+  static Model from_index(Shard first, ParseOptions parsing, Take take) {
     ShardIndex index = parse_index(first.data, first.file, parsing);
     ModelBuilder builder;
     builder.state.sharded = true;
     for (std::size_t i = 0; i < index.files.size(); ++i) {
       const std::string_view file = index.files[i];
-      auto [shard, directory] = take(std::span<const std::string_view>(index.files), i);
+      Shard shard = take(std::span<const std::string_view>(index.files), i);
+      Directory directory = parse_counted(shard, parsing);
       if (directory.format != Format::safetensors)
         throw Error({.code = Errc::mixed_formats}, shown_path(shard));
       builder.append(std::move(shard), std::move(directory), &index, file);
@@ -354,14 +346,10 @@ struct ModelBuilder {
     const std::string path = shown_path(first);
     const std::vector<std::string_view> given = names_of(shards);
     std::vector<std::size_t> places;  // before any shard, and with it a name, is moved
-    ParseOptions left = after_copy(parsing, first.data.size());
     return from_index(std::move(first), parsing,
                       [&](std::span<const std::string_view> names, std::size_t i) {
                         if (i == 0) places = match_files(names, given, path);
-                        Shard& shard = shards[places[i]];
-                        Directory directory = parse_shard(shard, left);
-                        left = after_copy(left, directory.copied_bytes);
-                        return std::pair(std::move(shard), std::move(directory));
+                        return std::move(shards[places[i]]);
                       });
   }
 
@@ -372,8 +360,9 @@ struct ModelBuilder {
   }
 
   // The first shard of a split GGUF, whose siblings are found by its name.
-  static Model from_first(const fs::path& path, Shard first, Directory directory,
-                          OpenOptions& rest) {
+  static Model from_first(const fs::path& path, Shard first, OpenOptions rest) {
+    ParseOptions parsing = parsing_of(rest);
+    Directory directory = parse_counted(first, parsing);
     const std::string suffix(suffix_of(first.file));
     const std::vector<std::string> names =
         other_names(split_of(directory.metadata), first.data, first.file);
@@ -383,7 +372,7 @@ struct ModelBuilder {
     directories.push_back(std::move(directory));
     for (const std::string& name : names) {
       shards.push_back(open_sibling(path, {.name = name, .suffix = suffix}, rest));
-      directories.push_back(parse_counted(shards.back(), rest));
+      directories.push_back(parse_counted(shards.back(), parsing));
     }
     return from_set(std::move(shards), std::move(directories));
   }
@@ -393,19 +382,14 @@ Model Model::open(const fs::path& path, const OpenOptions& options) {
   Shard shard = open_shard(path, options);
   OpenOptions rest = for_siblings(options, shard);
   if (is_json(shard.data.bytes())) {
-    const ParseOptions parsing = parsing_of(rest);
-    rest.used_bytes += counted(shard.data.size());  // an index is copied
     return ModelBuilder::from_index(
-        std::move(shard), parsing, [&](std::span<const std::string_view> names, std::size_t i) {
-          const Sibling sibling{
-              .name = names[i], .suffix = suffix_of(path.native()), .others = names};
-          Shard other = open_sibling(path, sibling, rest);
-          Directory directory = parse_counted(other, rest);
-          return std::pair(std::move(other), std::move(directory));
+        std::move(shard), parsing_of(rest),
+        [&](std::span<const std::string_view> names, std::size_t i) {
+          return open_sibling(
+              path, {.name = names[i], .suffix = suffix_of(path.native()), .others = names}, rest);
         });
   }
-  Directory directory = parse_counted(shard, rest);
-  return ModelBuilder::from_first(path, std::move(shard), std::move(directory), rest);
+  return ModelBuilder::from_first(path, std::move(shard), std::move(rest));
 }
 
 Model Model::open_shards(std::span<const fs::path> paths, const OpenOptions& options) {
@@ -432,10 +416,7 @@ Model Model::from_shards(std::vector<Shard> shards, const ParseOptions& parsing)
   std::vector<Directory> directories;
   directories.reserve(shards.size());
   ParseOptions left = parsing;
-  for (const Shard& shard : shards) {
-    directories.push_back(parse_shard(shard, left));
-    left = after_copy(left, directories.back().copied_bytes);
-  }
+  for (const Shard& shard : shards) directories.push_back(parse_counted(shard, left));
   return ModelBuilder::from_set(std::move(shards), std::move(directories));
 }
 

@@ -143,7 +143,8 @@ struct OpenOptions {
   /// The most bytes that may be put on the heap, for all files of a model together, else
   /// Errc::too_large before they are allocated; by default what the process can get at that moment
   /// (free memory, and its limits less what it uses). Mapped bytes do not count, nor do those that
-  /// the caller brought, nor directories, with up to 1 MiB copied out of each file.
+  /// the caller brought, nor directories; but no more than that, or 1 MiB, is copied out of the
+  /// headers of mapped files.
   std::optional<std::uint64_t> max_bytes{};
   /// Bytes that count for `max_bytes` already: of other files of the same model, where a program
   /// opens each of them by itself.
