@@ -109,8 +109,7 @@
   X(size_mismatch, "{s} has {a} bytes of data, but its dtype and shape make {e}")                  \
   /* sets of shards */                                                                             \
   X(empty_index,                                                                                   \
-    "the index names no tensor (its \"weight_map\" is empty), so there is no file to open: is it " \
-    "the index of this model?")                                                                    \
+    "the index names no tensor: its \"weight_map\" is empty, so there is no file to open")         \
   X(bad_shard_name, "{s} is not a plain file name: shards lie beside their index")                 \
   X(shard_name_mismatch,                                                                           \
     "the first of {e} shards, but its name does not end in -00001-of-NNNNN.gguf, so the others "   \

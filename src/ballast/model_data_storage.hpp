@@ -118,9 +118,13 @@ class HeapLimit {
   /// Throws Error where that many bytes are too many; `path` is the file that wants them.
   void require(std::uint64_t size, const std::string& path) const {
     if (always_fits(size) || size <= most()) return;
-    if (size > vector_limit() && vector_limit() < allowed())
-      throw Error({.code = Errc::vector_limit, .expected = size, .actual = vector_limit()}, path);
-    throw Error({.code = Errc::too_large, .expected = sum(used_, size), .actual = allowed()}, path);
+    Problem problem{.code = Errc::too_large, .expected = sum(used_, size), .actual = allowed()};
+    if (size > vector_limit() && vector_limit() < allowed()) {
+      problem.code = Errc::vector_limit;
+      problem.expected = size;
+      problem.actual = vector_limit();
+    }
+    throw Error(problem, path);
   }
 
   /// The same number where it is allowed, else one byte more than what is: enough to see whether

@@ -1,7 +1,6 @@
 #include <ballast/shard_files.hpp>
 
 #include <algorithm>
-#include <cstdint>
 
 #include <ballast/error.hpp>
 
@@ -62,8 +61,8 @@ class Matching {
   std::span<const std::string_view> names_;
   std::span<const std::string_view> given_;
   const std::string& path_;
-  std::vector<std::size_t> file_of_;    // each name's, in the list
-  std::vector<std::uint8_t> is_taken_;  // each file
+  std::vector<std::size_t> file_of_;   // each name's, in the list
+  std::vector<std::size_t> is_taken_;  // 1 for each file that is
 };
 
 }  // namespace
