@@ -84,7 +84,7 @@ class NameCopies {
                                std::pmr::memory_resource& arena) {
     const std::uint64_t budget = max_bytes_ - taken_;
     if (size > budget) return false;
-    const std::uint64_t block = std::min<std::uint64_t>(budget, std::min(block_, most));
+    const std::uint64_t block = std::min({budget, std::uint64_t{block_}, std::uint64_t{most}});
     size = std::max(size, static_cast<std::size_t>(block));
     block_ = std::min(2 * block_, kLargestBlock);
     at_ = static_cast<char*>(arena.allocate(size, 1));
@@ -160,8 +160,9 @@ class Parser {
   std::uint64_t entry_count_ = 0;
   std::uint64_t alignment_ = kDefaultAlignment;
   NameCopies names_;
-  std::string_view key_;                     // of the entry being parsed
-  std::unique_ptr<std::uint64_t[]> starts_;  // of the tensors' descriptions, for messages
+  std::string_view key_;  // of the entry being parsed
+  // Of the tensors' descriptions, for messages.
+  std::unique_ptr<std::uint64_t[]> starts_;  // NOLINT(*-avoid-c-arrays): its size varies
 };
 
 // The key or name that comes next, copied.
@@ -417,7 +418,7 @@ void Parser::parse_tensors() {
   const auto most = static_cast<std::size_t>(
       std::min<std::uint64_t>(tensor_count_, cursor_.available() / kSmallestTensor));
   out_.tensors.reserve(most);
-  // And of one that is cut off.
+  // NOLINTNEXTLINE(*-avoid-c-arrays): as many as there can be, and one that is cut off
   starts_ = std::make_unique_for_overwrite<std::uint64_t[]>(most + 1);
   for (std::uint64_t i = 0; i < tensor_count_ && !cursor_.stopped(); ++i) parse_tensor(i);
   if (cursor_.stopped()) return;

@@ -76,6 +76,7 @@ class JsonScanner {
   /// Takes exactly this literal, if it comes next; else takes nothing. No white space is skipped.
   /// Its length is a constant, so that the comparison takes a few instructions and no call.
   template <std::size_t kSize>
+  // NOLINTNEXTLINE(*-avoid-c-arrays): a string literal
   [[nodiscard, gnu::always_inline]] bool take(const char (&text)[kSize]) noexcept {
     constexpr std::size_t kLength = kSize - 1;  // without its NUL
     if (static_cast<std::size_t>(end_ - at_) < kLength) return false;
