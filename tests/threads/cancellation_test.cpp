@@ -145,7 +145,8 @@ TEST_CASE("calls of the C API are no cancellation points, nor are the callbacks 
         while_cancelled([&] {
           for (const int backend : {BALLAST_BACKEND_AUTO, BALLAST_BACKEND_HEAP}) {
             ballast_options* options = ballast_options_create();
-            ballast_options_set(options, BALLAST_OPTION_BACKEND, backend);
+            ballast_options_set(options, BALLAST_OPTION_BACKEND,
+                                static_cast<std::uint64_t>(backend));
             ballast_options_set_progress(options, wait_a_little, nullptr);
             ballast_model* model = nullptr;
             expect(ballast_model_open(file.path().c_str(), options, &model, nullptr) == 0, "open");

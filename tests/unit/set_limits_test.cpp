@@ -240,7 +240,7 @@ TEST_CASE("bytes that the caller of the C API brings do not count for max_bytes"
 LoweredLimit more_data(std::uint64_t bytes) {
   if (!BALLAST_HAS_MMAP || kSanitizer) SKIP("the memory of this process cannot be limited");
   require_proc();
-  return {RLIMIT_DATA, process_status("VmData") * 1024 + bytes};
+  return {RLIMIT_DATA, static_cast<std::size_t>(process_status("VmData") * 1024 + bytes)};
 }
 
 TEST_CASE("without max_bytes a set may take what the process can get, each file however small") {
