@@ -92,7 +92,8 @@ test_wasm64() {
   fi
   say 'wasm64: building'
   { timed wasm64.build configure wasm64 "$@" &&
-    timed wasm64.build build wasm64 ballast-cli ballast-module ballast-embedding samples compress-samples; } ||
+    timed wasm64.build build wasm64 ballast-cli ballast-module ballast-module-common ballast-embedding samples \
+      compress-samples; } ||
     { echo 'wasm64: not built' >"$root/build/wasm64.log" && return 1; }
   timed wasm64.test run_ctest wasm64 --label-regex '^web$'
 }
