@@ -1,8 +1,8 @@
 // Model::verify: checks what opening leaves alone because it would touch the data.
 //
-// A mapped file is read, not touched: the caller's mapping keeps its pages and its advice, a file
-// that is cut meanwhile is an error and no signal, and what is checked are bytes that nobody else
-// changes.
+// A mapped file is read into a buffer: the caller's mapping keeps its pages and its advice, a file
+// that is cut meanwhile gives an error and no signal, and no other process changes the bytes that
+// are checked.
 #include <algorithm>
 #include <cstring>
 #include <system_error>

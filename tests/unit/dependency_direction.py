@@ -26,7 +26,7 @@ LAYERS = [
     ["name_index"],
     ["metadata"],
     ["directory"],
-    ["layout", "warning_list"],
+    ["layout", "name_copies", "warning_list"],
     ["cursor", "json_scanner"],
     ["gguf", "safetensors"],
     ["format"],

@@ -22,6 +22,7 @@ PRIVATE_HEADERS = {
     "json_scanner.hpp": "what safetensors and its index need of JSON",
     "layout.hpp": "how the formats check where data lie",
     "model_data_storage.hpp": "what ModelData holds, and who fills it",
+    "name_copies.hpp": "names that a parser keeps",
     "open_compressed.hpp": "one way in which open.cpp loads",
     "open_job.hpp": "what the files of a load share",
     "placer.hpp": "where the bytes of every load go",
