@@ -37,7 +37,7 @@ inline constexpr std::size_t kAlwaysFits = std::size_t{64} << 20;
 /// swap, or less where a limit leaves less (getrlimit(2), control groups, the system's promises
 /// where it never makes more of them than it can keep). Physical memory where the system does not
 /// say what is free, and the largest std::size_t where it says nothing. Other processes may take it
-/// first: the allocation can fail all the same.
+/// first, so the allocation may still fail.
 [[nodiscard]] std::size_t memory_limit();
 
 /// An allocator that places, and default-initialises what `vector(n)` and `resize(n)` make: for

@@ -77,7 +77,8 @@ class BALLAST_API Loader {
   /// The first `count` bytes of what prepare() gave are there now. Throws Error as soon as the
   /// bytes cannot become a model, and misuse for more bytes than there was room for.
   void commit(std::size_t count);
-  /// Both, for bytes that lie elsewhere: copies them, or decodes them from where they are.
+  /// Both, for bytes that lie elsewhere: copies them, or decodes them from where they are. They
+  /// must not change during the call.
   void push(std::span<const std::byte> bytes);
   /// Whether the directory is there, where no more was wanted: more bytes are not taken, and
   /// finish() may be called.

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kMost = 300;
 constexpr std::uint64_t kMostFloats = 1U << 14;
 
-// Any code is fine but the one for what nobody expected.
+// Every code but "unexpected" is fine.
 bool succeeded(int code, ballast_error* error) {
   const bool is_documented =
       code != BALLAST_ERRC_unexpected && (code == BALLAST_OK) == (error == nullptr);

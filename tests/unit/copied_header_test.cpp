@@ -2,7 +2,6 @@
 // that it stays as it was validated, and it is not copied before its size is checked.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@
 #include "tests/support/gguf_builder.hpp"
 #include "tests/support/safetensors_builder.hpp"
 #include "tests/support/sets.hpp"
+#include "tests/unit/storage.hpp"
 
 namespace ballast::test {
 namespace {
@@ -52,17 +52,6 @@ std::string header_text(const Model& model) {
 bool lies_in(std::string_view text, std::span<const std::byte> bytes) {
   const auto* const at = reinterpret_cast<const std::byte*>(text.data());
   return std::less_equal<>()(bytes.data(), at) && std::less<>()(at, bytes.data() + bytes.size());
-}
-
-template <class Action>
-Error error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("nothing was refused");
-  std::abort();
 }
 
 TEST_CASE("names and keys stay as they were validated when the bytes of the model change") {
