@@ -165,7 +165,9 @@ test('a failed or finished load leaves no descriptor', { skip: !hasDescriptors }
   fs.writeFileSync(garbage, Buffer.alloc(4096, 'x'));
   for (const source of [file, packed, garbage, folder]) {
     for (const load of [open, inspect]) (await load(source).catch(() => undefined))?.close();
-    await (await inspect(source).catch(() => undefined))?.load({ tensors: ['w'] });
+    const head = await inspect(source).catch(() => undefined);
+    (await head?.load({ tensors: ['w'] }))?.close();
+    head?.close();
   }
   await turn();
   using head = await inspect(packed); // read anew for every tensor
