@@ -34,7 +34,7 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 # The longest inputs of a long run, in bytes: a few blocks, or a file with something of everything. Without a limit the
 # largest seeds, of 64 KiB, take most of the time. The shorter runs have none.
-LONGEST = {"decode": 700, "changing": 1500, "capi": 1000, "loader": 1500}
+LONGEST = {"decode": 700, "changing": 1500, "capi": 400, "loader": 1500}
 LONGEST_OF_OTHERS = 4096
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
 STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
@@ -266,7 +266,7 @@ def parsed_arguments():
     parser.add_argument("--executions", type=float, default=0, help="how many inputs each target has")
     parser.add_argument("--together", type=float, default=0, help="and all of them")
     parser.add_argument("--turn", type=int, default=120, help="seconds for which a target runs before the next")
-    parser.add_argument("--every", type=int, default=16, help="of how many inputs one is checked in every way")
+    parser.add_argument("--every", type=int, default=32, help="of how many inputs one is checked in every way")
     parser.add_argument("--totals", action="store_true", help="show the executions that were counted, and end")
     parser.add_argument("--short", action="store_true", help="throw the corpora away, and count no lines: a test")
     arguments = parser.parse_intermixed_args()

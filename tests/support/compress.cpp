@@ -17,12 +17,54 @@ void require(bool fine, const char* what) {
   if (!fine) throw std::runtime_error(std::string("not compressed: ") + what);
 }
 
+/// Memory that encoders ask for and give back, kept for the next of them: fuzzing makes a stream
+/// for each input, and most of its time went into new pages for the tables of the encoders.
+class KeptMemory {
+ public:
+  void* take(std::size_t size) {
+    const auto fits = [size](const Block& block) { return !block.taken && block.size == size; };
+    auto found = std::ranges::find_if(blocks_, fits);
+    if (found == blocks_.end()) {
+      blocks_.push_back(
+          {std::make_unique_for_overwrite<std::byte[]>(size), size, false});  // NOLINT
+      found = blocks_.end() - 1;
+    }
+    found->taken = true;
+    return found->data.get();
+  }
+  void give_back(const void* data) {
+    const auto is_it = [data](const Block& block) { return block.data.get() == data; };
+    if (const auto found = std::ranges::find_if(blocks_, is_it); found != blocks_.end()) {
+      found->taken = false;
+    }
+  }
+
+ private:
+  struct Block {
+    std::unique_ptr<std::byte[]> data;  // NOLINT(modernize-avoid-c-arrays)
+    std::size_t size;
+    bool taken;
+  };
+  std::vector<Block> blocks_;
+};
+
+// Encoders of each thread, used again and again.
+thread_local KeptMemory kept_memory;
+
+template <class Number>
+void* kept(void* /*user*/, Number count, Number size) {
+  return kept_memory.take(static_cast<std::size_t>(count) * static_cast<std::size_t>(size));
+}
+void give_back(void* /*user*/, void* data) { kept_memory.give_back(data); }
+
 Bytef* zlib_bytes(const Bytes& bytes) {
   return const_cast<Bytef*>(reinterpret_cast<const Bytef*>(bytes.data()));
 }
 
 Bytes deflated(std::span<const std::byte> bytes, const Deflated& options, int window_bits) {
   z_stream stream{};
+  stream.zalloc = kept<uInt>;
+  stream.zfree = give_back;
   constexpr int kMemory = 8;  // zlib's default
   require(deflateInit2(&stream, options.level, Z_DEFLATED, window_bits, kMemory,
                        Z_DEFAULT_STRATEGY) == Z_OK,
@@ -57,8 +99,8 @@ Bytes deflated(std::span<const std::byte> bytes, const Deflated& options, int wi
 
 // Runs what is left of the input through liblzma until the action is done.
 void run_xz(lzma_stream& stream, Bytes& out, lzma_action action) {
+  thread_local Bytes piece(std::size_t{64} << 10);
   for (lzma_ret result = LZMA_OK; result != LZMA_STREAM_END;) {
-    Bytes piece(std::size_t{64} << 10);
     stream.next_out = reinterpret_cast<std::uint8_t*>(piece.data());
     stream.avail_out = piece.size();
     result = lzma_code(&stream, action);
@@ -66,6 +108,17 @@ void run_xz(lzma_stream& stream, Bytes& out, lzma_action action) {
     append(out, std::span(piece).first(piece.size() - stream.avail_out));
   }
 }
+
+struct Lz4Encoder {
+  LZ4F_cctx* context = nullptr;
+  Lz4Encoder() {
+    require(LZ4F_isError(LZ4F_createCompressionContext(&context, LZ4F_VERSION)) == 0,
+            "an LZ4 context");
+  }
+  Lz4Encoder(const Lz4Encoder&) = delete;
+  Lz4Encoder& operator=(const Lz4Encoder&) = delete;
+  ~Lz4Encoder() { LZ4F_freeCompressionContext(context); }
+};
 
 struct ZstdContext {
   ZSTD_CCtx* context = ZSTD_createCCtx();
@@ -136,14 +189,17 @@ Bytes zlib_stream(std::span<const std::byte> bytes, const Deflated& options) {
 
 Bytes bzip2_stream(std::span<const std::byte> bytes, int level) {
   Bytes out(bytes.size() + bytes.size() / 100 + 600);  // what the manual asks for
-  auto size = static_cast<unsigned>(out.size());
-  char* const from = const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
-  char nothing = 0;
-  const int result = BZ2_bzBuffToBuffCompress(reinterpret_cast<char*>(out.data()), &size,
-                                              bytes.empty() ? &nothing : from,
-                                              static_cast<unsigned>(bytes.size()), level, 0, 0);
-  require(result == BZ_OK, "BZ2_bzBuffToBuffCompress");
-  out.resize(size);
+  bz_stream stream{};
+  stream.bzalloc = kept<int>;
+  stream.bzfree = give_back;
+  require(BZ2_bzCompressInit(&stream, level, 0, 0) == BZ_OK, "BZ2_bzCompressInit");
+  const std::unique_ptr<bz_stream, int (*)(bz_stream*)> ends(&stream, BZ2_bzCompressEnd);
+  stream.next_in = const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
+  stream.avail_in = static_cast<unsigned>(bytes.size());
+  stream.next_out = reinterpret_cast<char*>(out.data());
+  stream.avail_out = static_cast<unsigned>(out.size());
+  require(BZ2_bzCompress(&stream, BZ_FINISH) == BZ_STREAM_END, "BZ2_bzCompress");
+  out.resize(out.size() - stream.avail_out);
   return out;
 }
 
@@ -159,7 +215,9 @@ Bytes xz_stream(std::span<const std::byte> bytes, const XzStream& options) {
   if (options.delta) filters.push_back({LZMA_FILTER_DELTA, &delta});
   filters.push_back({LZMA_FILTER_LZMA2, &lzma});
   filters.push_back({LZMA_VLI_UNKNOWN, nullptr});
+  const lzma_allocator memory{kept<std::size_t>, give_back, nullptr};
   lzma_stream stream = LZMA_STREAM_INIT;
+  stream.allocator = &memory;
   const auto check = static_cast<lzma_check>(options.check);
   require(lzma_stream_encoder(&stream, filters.data(), check) == LZMA_OK, "lzma_stream_encoder");
   const std::unique_ptr<lzma_stream, void (*)(lzma_stream*)> ends(&stream, lzma_end);
@@ -178,7 +236,8 @@ Bytes xz_stream(std::span<const std::byte> bytes, const XzStream& options) {
 }
 
 Bytes zstd_frame(std::span<const std::byte> bytes, const ZstdFrame& options) {
-  const ZstdContext zstd;
+  thread_local const ZstdContext zstd;
+  ZSTD_CCtx_reset(zstd.context, ZSTD_reset_session_and_parameters);
   zstd.set(ZSTD_c_compressionLevel, options.level);
   zstd.set(ZSTD_c_checksumFlag, options.checksum ? 1 : 0);
   zstd.set(ZSTD_c_contentSizeFlag, options.content_size ? 1 : 0);
@@ -241,11 +300,8 @@ Bytes lz4_frame(std::span<const std::byte> bytes, const Lz4Frame& options) {
   info.dictID = options.dictionary_id;
   if (options.content_size) info.contentSize = bytes.size();
   if (options.claimed_size) info.contentSize = *options.claimed_size;
-  LZ4F_cctx* context = nullptr;
-  require(LZ4F_isError(LZ4F_createCompressionContext(&context, LZ4F_VERSION)) == 0,
-          "an LZ4 context");
-  const std::unique_ptr<LZ4F_cctx, LZ4F_errorCode_t (*)(LZ4F_cctx*)> ends(
-      context, LZ4F_freeCompressionContext);
+  thread_local const Lz4Encoder encoder;
+  LZ4F_cctx* const context = encoder.context;
   Bytes out(LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(bytes.size(), &preferences) + 16);
   std::size_t size = 0;
   const auto add = [&](std::size_t result) {
