@@ -236,15 +236,15 @@ Bytes xz_stream(std::span<const std::byte> bytes, const XzStream& options) {
 }
 
 Bytes zstd_frame(std::span<const std::byte> bytes, const ZstdFrame& options) {
-  thread_local const ZstdContext zstd;
-  ZSTD_CCtx_reset(zstd.context, ZSTD_reset_session_and_parameters);
-  zstd.set(ZSTD_c_compressionLevel, options.level);
-  zstd.set(ZSTD_c_checksumFlag, options.checksum ? 1 : 0);
-  zstd.set(ZSTD_c_contentSizeFlag, options.content_size ? 1 : 0);
-  if (options.window_log != 0) zstd.set(ZSTD_c_windowLog, options.window_log);
-  if (options.long_distance) zstd.set(ZSTD_c_enableLongDistanceMatching, 1);
+  thread_local const ZstdContext kZstd;
+  ZSTD_CCtx_reset(kZstd.context, ZSTD_reset_session_and_parameters);
+  kZstd.set(ZSTD_c_compressionLevel, options.level);
+  kZstd.set(ZSTD_c_checksumFlag, options.checksum ? 1 : 0);
+  kZstd.set(ZSTD_c_contentSizeFlag, options.content_size ? 1 : 0);
+  if (options.window_log != 0) kZstd.set(ZSTD_c_windowLog, options.window_log);
+  if (options.long_distance) kZstd.set(ZSTD_c_enableLongDistanceMatching, 1);
   if (options.dictionary) {
-    const std::size_t loaded = ZSTD_CCtx_loadDictionary(zstd.context, options.dictionary->data(),
+    const std::size_t loaded = ZSTD_CCtx_loadDictionary(kZstd.context, options.dictionary->data(),
                                                         options.dictionary->size());
     require(ZSTD_isError(loaded) == 0, "ZSTD_CCtx_loadDictionary");
   }
@@ -252,7 +252,7 @@ Bytes zstd_frame(std::span<const std::byte> bytes, const ZstdFrame& options) {
   ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
   ZSTD_outBuffer output{out.data(), out.size(), 0};
   const auto run = [&](ZSTD_EndDirective directive) {
-    require(ZSTD_compressStream2(zstd.context, &output, &input, directive) == 0, "zstd");
+    require(ZSTD_compressStream2(kZstd.context, &output, &input, directive) == 0, "zstd");
   };
   // With all of the input in the one call that ends it, libzstd would know the size.
   if (!options.content_size) run(ZSTD_e_flush);
@@ -300,8 +300,8 @@ Bytes lz4_frame(std::span<const std::byte> bytes, const Lz4Frame& options) {
   info.dictID = options.dictionary_id;
   if (options.content_size) info.contentSize = bytes.size();
   if (options.claimed_size) info.contentSize = *options.claimed_size;
-  thread_local const Lz4Encoder encoder;
-  LZ4F_cctx* const context = encoder.context;
+  thread_local const Lz4Encoder kEncoder;
+  LZ4F_cctx* const context = kEncoder.context;
   Bytes out(LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(bytes.size(), &preferences) + 16);
   std::size_t size = 0;
   const auto add = [&](std::size_t result) {
