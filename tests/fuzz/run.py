@@ -34,7 +34,7 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 # The longest inputs of a long run, in bytes: a few blocks, or a file with something of everything. Without a limit the
 # largest seeds, of 64 KiB, take most of the time. The shorter runs have none.
-LONGEST = {"decode": 700, "changing": 1500, "capi": 400, "loader": 1500}
+LONGEST = {"decode-float": 140, "decode": 700, "changing": 1500, "capi": 400, "loader": 1500}
 LONGEST_OF_OTHERS = 4096
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
 STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
@@ -115,7 +115,7 @@ def fuzz(program, name, corpus, artifacts, begun_with, seconds, every=1):
     command = [program, corpus, *begun_with, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=20",
                f"-artifact_prefix={artifacts}/", "-print_final_stats=1", "-reload=0",
                *([f"-dict={dictionary}"] if dictionary.is_file() else []),
-               *([f"-max_len={LONGEST.get(name.split('-')[0], LONGEST_OF_OTHERS)}"] if every > 1 else [])]
+               *([f"-max_len={LONGEST.get(name, LONGEST.get(name.split('-')[0], LONGEST_OF_OTHERS))}"] if every > 1 else [])]
     status, output, seconds = run_and_measure(command, environment(every))
     result = Result(name, status=status, output=output, processor_seconds=seconds)
     result.executions = number("number_of_executed_units", output)
