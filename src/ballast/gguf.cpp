@@ -57,7 +57,9 @@ bool is_plain(std::string_view name) noexcept {
     odd |= (word | (word - kOnes)) & kHighs;  // a NUL borrows, and its high bit is set
   };
   if (name.size() < sizeof odd) {
-    return std::all_of(name.begin(), name.end(), [](char byte) { return byte > 0; });
+    // A char may be unsigned, as on ARM.
+    const auto is_ascii = [](char byte) { return static_cast<signed char>(byte) > 0; };
+    return std::ranges::all_of(name, is_ascii);
   }
   for (std::size_t at = 0; at < name.size() - sizeof odd; at += sizeof odd) look_at(at);
   look_at(name.size() - sizeof odd);

@@ -266,7 +266,7 @@ def parsed_arguments():
     parser.add_argument("--executions", type=float, default=0, help="how many inputs each target has")
     parser.add_argument("--together", type=float, default=0, help="and all of them")
     parser.add_argument("--turn", type=int, default=120, help="seconds for which a target runs before the next")
-    parser.add_argument("--every", type=int, default=32, help="of how many inputs one is checked in every way")
+    parser.add_argument("--every", type=int, default=256, help="of how many inputs one is checked in every way")
     parser.add_argument("--totals", action="store_true", help="show the executions that were counted, and end")
     parser.add_argument("--short", action="store_true", help="throw the corpora away, and count no lines: a test")
     arguments = parser.parse_intermixed_args()
