@@ -40,6 +40,8 @@ namespace {
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr std::size_t kMostDecoded = kMiB / 2;  // then a bomb has been seen to be one
 constexpr std::size_t kMostContent = kMiB / 16;
+// Of inputs that are not checked thoroughly: most of the time would go into compressing it.
+constexpr std::size_t kLittleContent = kMiB / 256;
 constexpr std::size_t kMostSteps = 2048;
 // Whole files are decoded in a faster way from a MiB on.
 constexpr std::size_t kLargeTensor = kMiB + kMiB / 8;
@@ -214,9 +216,9 @@ Compression codec_of(FuzzInput& input, bool is_made, std::span<const std::byte> 
   return is_zlib ? Compression::zlib : Compression::gzip;
 }
 
-Bytes repeated(std::span<const std::byte> piece, std::size_t times) {
+Bytes repeated(std::span<const std::byte> piece, std::size_t times, std::size_t most) {
   Bytes out;
-  while (times-- > 0 && out.size() < kMostContent) append(out, piece);
+  while (times-- > 0 && out.size() < most) append(out, piece);
   return out;
 }
 
@@ -240,7 +242,7 @@ struct Choice {
 
 /// What the last bits of its first byte say: a file as it is; or any content, or a model,
 /// compressed here, which is kept as it was, or damaged.
-Choice chosen(FuzzInput& input) {
+Choice chosen(FuzzInput& input, bool thorough) {
   const std::uint8_t kind = input.byte();
   if (kind % 8 < 2) {
     const auto file = input.rest();
@@ -254,7 +256,8 @@ Choice chosen(FuzzInput& input) {
   choice.is_large = kind == 0xFE;
   FuzzInput ways(input.take(16));
   const std::size_t times = std::size_t{1} << input.below(10);
-  Bytes content = repeated(input.rest(), times);
+  const std::size_t most = thorough ? kMostContent : kLittleContent;
+  Bytes content = repeated(input.rest(), times, most);
   if (choice.is_model) content = model_of(std::move(content), choice.is_large);
   choice.file = made_stream(choice.codec, ways, content);
   choice.size = content.size();
@@ -277,7 +280,7 @@ void check(FuzzInput input, bool thorough) {
   const std::size_t other_size = input.below(65536);
   const std::uint64_t most = input.flag() ? input.number(2) : 4 * kMiB;
   const bool is_total_known = input.flag();
-  const Choice choice = chosen(input);
+  const Choice choice = chosen(input, thorough);
   if (thorough && choice.is_model && compression_of(choice.file) == choice.codec) {
     check_model(choice.file, {.max_bytes = most, .decode = limits}, piece * 8, is_total_known);
   }

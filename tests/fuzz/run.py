@@ -34,7 +34,7 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 # The longest inputs of a long run, in bytes: a few blocks, or a file with something of everything. Without a limit the
 # largest seeds, of 64 KiB, take most of the time. The shorter runs have none.
-LONGEST = {"decode-float": 140, "decode": 700, "changing": 1500, "capi": 400, "loader": 1500}
+LONGEST = {"decode-float": 140, "decode": 700, "changing": 1500, "capi": 250, "loader": 1500}
 LONGEST_OF_OTHERS = 4096
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
 STATUS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
