@@ -253,7 +253,7 @@ Choice chosen(FuzzInput& input, bool thorough) {
   Choice choice;
   choice.codec = codec_of(input, true, {});
   choice.is_model = kind % 2 == 0;
-  choice.is_large = kind == 0xFE;
+  choice.is_large = thorough && kind == 0xFE;
   FuzzInput ways(input.take(16));
   const std::size_t times = std::size_t{1} << input.below(10);
   const std::size_t most = thorough ? kMostContent : kLittleContent;

@@ -302,7 +302,11 @@ Bytes lz4_frame(std::span<const std::byte> bytes, const Lz4Frame& options) {
   if (options.claimed_size) info.contentSize = *options.claimed_size;
   thread_local const Lz4Encoder kEncoder;
   LZ4F_cctx* const context = kEncoder.context;
-  Bytes out(LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(bytes.size(), &preferences) + 16);
+  // Kept, because the bound is 4 MiB however little is compressed.
+  thread_local Bytes out;
+  const std::size_t most =
+      LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(bytes.size(), &preferences) + 16;
+  out.resize(std::max(out.size(), most));
   std::size_t size = 0;
   const auto add = [&](std::size_t result) {
     require(LZ4F_isError(result) == 0, LZ4F_getErrorName(result));
@@ -311,14 +315,12 @@ Bytes lz4_frame(std::span<const std::byte> bytes, const Lz4Frame& options) {
   const auto rest = [&] { return out.size() - size; };
   add(LZ4F_compressBegin(context, out.data(), rest(), &preferences));
   add(LZ4F_compressUpdate(context, &out[size], rest(), bytes.data(), bytes.size(), nullptr));
-  if (options.claimed_size) {
-    out.resize(size);
-    append_number(out, 0, 4);  // the end mark; LZ4F_compressEnd would compare the sizes
-    return out;
-  }
-  add(LZ4F_compressEnd(context, &out[size], rest(), nullptr));
-  out.resize(size);
-  return out;
+  if (!options.claimed_size) add(LZ4F_compressEnd(context, &out[size], rest(), nullptr));
+  const std::span<const std::byte> filled = std::span(out).first(size);
+  Bytes frame(filled.begin(), filled.end());
+  // The end mark; LZ4F_compressEnd would compare the sizes.
+  if (options.claimed_size) append_number(frame, 0, 4);
+  return frame;
 }
 
 Bytes skippable_frame(std::span<const std::byte> content, unsigned kind) {
