@@ -92,6 +92,11 @@ def seeds(build, name):
     return [folder for folder in (HERE / "corpus" / name, build / "tests/fuzz/seeds" / name) if folder.is_dir()]
 
 
+def longest(name):
+    """Of one target, else of its family: decode-k is one of decode."""
+    return LONGEST.get(name) or LONGEST.get(name.split("-")[0], LONGEST_OF_OTHERS)
+
+
 def found_in(folder):
     return sorted(path for path in folder.iterdir() if path.name.startswith(FINDINGS))
 
@@ -115,7 +120,7 @@ def fuzz(program, name, corpus, artifacts, begun_with, seconds, every=1):
     command = [program, corpus, *begun_with, f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-timeout=20",
                f"-artifact_prefix={artifacts}/", "-print_final_stats=1", "-reload=0",
                *([f"-dict={dictionary}"] if dictionary.is_file() else []),
-               *([f"-max_len={LONGEST.get(name, LONGEST.get(name.split('-')[0], LONGEST_OF_OTHERS))}"] if every > 1 else [])]
+               *([f"-max_len={longest(name)}"] if every > 1 else [])]
     status, output, seconds = run_and_measure(command, environment(every))
     result = Result(name, status=status, output=output, processor_seconds=seconds)
     result.executions = number("number_of_executed_units", output)
